@@ -1,0 +1,1 @@
+"""TCP-AO: keys, MACs, key agreement and payload encryption; octets in, octets out, no sockets and no clock."""

@@ -1,0 +1,62 @@
+"""The plan of one segment's header: what the option space hands to whoever seals segments."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Form(Enum):
+    """The two forms of the EDO Extension (draft-ietf-tcpm-tcp-edo §4)."""
+
+    SHORT = "short"
+    LONG = "long"
+
+
+class Plan:
+    """Option octets of a run of segments and where the fields to be patched stand.
+
+    ``octets`` are the options that follow the 20 fixed header octets, those behind Data Offset included;
+    ``data_offset`` (20-60) and ``header_octets`` (>= data_offset) count octets from the start of the TCP header.
+    ``ao_offset``, ``extension_offset`` and ``segment_length_offset`` are offsets from the start of the TCP
+    header, -1 where there is none. The TCP-AO MAC is zero in ``octets`` and Segment_Length is filled by the sealer.
+    """
+
+    __slots__ = (
+        "ao_octets",
+        "ao_offset",
+        "data_offset",
+        "extension_octets",
+        "extension_offset",
+        "header_octets",
+        "octets",
+        "segment_length_offset",
+    )
+
+    def __init__(
+        self,
+        octets: bytes,
+        data_offset: int,
+        *,
+        ao_offset: int = -1,
+        ao_octets: int = 0,
+        extension_offset: int = -1,
+        extension_octets: int = 0,
+        segment_length_offset: int = -1,
+    ) -> None:
+        self.octets = octets
+        self.data_offset = data_offset
+        self.header_octets = 20 + len(octets)
+        self.ao_offset = ao_offset
+        self.ao_octets = ao_octets
+        self.extension_offset = extension_offset
+        self.extension_octets = extension_octets
+        self.segment_length_offset = segment_length_offset
+
+    def kept(self) -> tuple[tuple[int, int], ...]:
+        """(offset, length) of the options that stay in a MAC input from which options are excluded (octets)."""
+        spans = []
+        if self.ao_offset >= 0:
+            spans.append((self.ao_offset, self.ao_octets))
+        if self.extension_offset >= 0:
+            spans.append((self.extension_offset, self.extension_octets))
+        return tuple(sorted(spans))

@@ -1,0 +1,1 @@
+"""The TCP/IP stack: sans-IO connections, the seams for option space and protection, the simulator."""

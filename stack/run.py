@@ -1,0 +1,86 @@
+"""Run: consecutive octets of one connection's stream with the control fields of the segments that carry them.
+
+One class serves both ways. Outgoing, a run may be longer than a segment: the sealer cuts it. Incoming, a run is
+one segment or several that were merged after their options were parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from edo.options import Options
+
+FIN = 0x01
+SYN = 0x02
+RST = 0x04
+PSH = 0x08
+ACK = 0x10
+URG = 0x20
+ECE = 0x40
+CWR = 0x80
+
+
+class Keystream(Protocol):
+    """A position-addressed cipher, as far as a connection needs to know one."""
+
+    def apply(self, position: int, data: bytes | bytearray | memoryview, /) -> bytes:
+        """Return ``data`` with the keystream of stream number ``position`` (octets) applied."""
+
+
+class Run:
+    """Control fields and octets of one or more segments of one connection.
+
+    ``seq`` and ``ack`` are 64-bit stream numbers; ``seq`` counts the SYN where ``flags`` has one, so the first
+    payload octet is ``seq + 1`` then. ``window`` is the 16-bit field, unscaled. ``payload`` holds ``length``
+    octets in order. ``segments`` is how many wire segments a received run stands for. ``segment_size`` is the
+    most payload octets a sent segment may have. ``transmission`` counts earlier sendings of a SYN or SYN-ACK.
+    ``cipher`` decrypts a received payload by position, None where it is plain.
+    """
+
+    __slots__ = (
+        "ack",
+        "cipher",
+        "ecn",
+        "flags",
+        "length",
+        "options",
+        "payload",
+        "segment_size",
+        "segments",
+        "seq",
+        "transmission",
+        "urgent",
+        "window",
+    )
+
+    def __init__(
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        options: Options,
+        payload: Sequence[memoryview] = (),
+        length: int = 0,
+        *,
+        urgent: int = 0,
+        segments: int = 1,
+        segment_size: int = 0,
+        transmission: int = 0,
+        ecn: int = 0,
+        cipher: Keystream | None = None,
+    ) -> None:
+        self.seq = seq
+        self.ack = ack
+        self.flags = flags
+        self.window = window
+        self.options = options
+        self.payload = payload
+        self.length = length
+        self.urgent = urgent
+        self.segments = segments
+        self.segment_size = segment_size
+        self.transmission = transmission
+        self.ecn = ecn
+        self.cipher = cipher
