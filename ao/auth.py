@@ -1,0 +1,157 @@
+"""Signing and verifying segments: the MAC input of TCP-AO (RFC 5925 §5.1)."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+
+from .macs.base import Mac, MacContext
+from .octets import Octets
+from .wiped import WIPED
+
+_FIXED_HEADER = 20
+_ZERO_CHECKSUM = bytes(2)
+_NO_LENGTH = -1
+
+
+class SegmentMac:
+    """The MAC of one direction of a connection under one traffic key.
+
+    ``source`` and ``destination`` are the addresses of the segments, 4 or 16 octets; ``mac_octets`` is the MAC's
+    length in the option. Without ``cover_options`` only the fixed header and the options that the caller names
+    are in the input (RFC 5925 §5.1). ``zero_source`` and ``zero_destination`` count that side's address and port
+    as zero in pseudo-header and header (RFC 6978 §3).
+
+    SNE and pseudo-header come first in the input and repeat from segment to segment while the length does, so
+    the computation over them is kept and only copied.
+    """
+
+    __slots__ = (
+        "_addresses",
+        "_after_length",
+        "_base",
+        "_cover_options",
+        "_length",
+        "_length_octets",
+        "_mac_octets",
+        "_prefixed",
+        "_sne",
+        "_whole",
+        "_zero_mac",
+        "_zero_ports",
+    )
+
+    def __init__(
+        self,
+        mac: Mac,
+        mac_octets: int,
+        source: bytes,
+        destination: bytes,
+        *,
+        cover_options: bool = True,
+        zero_source: bool = False,
+        zero_destination: bool = False,
+    ) -> None:
+        self._base: MacContext = mac.context
+        self._mac_octets = mac_octets
+        self._zero_mac = bytes(mac_octets)
+        self._cover_options = cover_options
+        # The pseudo-header's fixed octets before and after its length field (RFC 9293 §3.1, RFC 8200 §8.1).
+        self._addresses = (bytes(len(source)) if zero_source else source) + (
+            bytes(len(destination)) if zero_destination else destination
+        )
+        if len(source) == 4:
+            self._addresses += b"\x00\x06"
+            self._length_octets = 2
+            self._after_length = b""
+        else:
+            self._length_octets = 4
+            self._after_length = b"\x00\x00\x00\x06"
+        # The slice of the header's port fields that counts as zero, with the zeros that stand for it.
+        start, stop = (0 if zero_source else 2), (4 if zero_destination else 2)
+        self._zero_ports = (slice(start, stop), bytes(stop - start)) if start < stop else None
+        self._whole = cover_options and self._zero_ports is None
+        self._sne = 0
+        self._length = _NO_LENGTH
+        self._prefixed: MacContext = WIPED
+
+    def _begin(self, sne: int, length: int) -> MacContext:
+        """Return a computation over SNE and pseudo-header, to be gone on with, and keep a copy of it."""
+        running = self._base.copy()
+        running.update(
+            b"".join(
+                (
+                    sne.to_bytes(4, "big"),
+                    self._addresses,
+                    length.to_bytes(self._length_octets, "big"),
+                    self._after_length,
+                )
+            )
+        )
+        self._prefixed = running.copy()
+        self._sne = sne
+        self._length = length
+        return running
+
+    def tag(self, sne: int, header: Octets, rest: Octets, keep: tuple[tuple[int, int], ...] = ()) -> bytes:
+        """Return the MAC of a segment to be sent.
+
+        ``sne`` is the extension of SEG.SEQ (32 bits); ``header`` the octets inside Data Offset with checksum and
+        MAC zero; ``rest`` all octets behind Data Offset, as they go on the wire; ``keep`` (offset, octets) of the
+        options that stay in the input where options are excluded, in their order. Nothing passed is altered.
+        """
+        length = len(header) + len(rest)
+        if length == self._length and sne == self._sne:
+            running = self._prefixed.copy()
+        else:
+            running = self._begin(sne, length)
+        if not self._whole:
+            masked = bytearray(header)
+            if self._zero_ports is not None:
+                masked[self._zero_ports[0]] = self._zero_ports[1]
+            header = masked if self._cover_options else _excluding(masked, keep)
+        running.update(header)
+        running.update(rest)
+        return running.finalize()[: self._mac_octets]
+
+    def verify(
+        self, sne: int, tcp: memoryview, data_offset: int, ao_offset: int, keep: tuple[tuple[int, int], ...] = ()
+    ) -> bool:
+        """Whether the MAC in a received segment is right, compared in constant time.
+
+        ``tcp`` is header and payload as IP delivered them and is not altered; ``data_offset`` (20-60) and
+        ``ao_offset`` (of the Kind octet) count octets from its start; ``keep`` is as in ``tag``. The caller has
+        seen to it that the option lies inside Data Offset and that its Length is the MAC's + 4 (RFC 5925 §7.5).
+        """
+        length = len(tcp)
+        start = ao_offset + 4
+        stop = start + self._mac_octets
+        # One copy of the segment costs less than handing over header and payload apart.
+        octets = bytearray(tcp)
+        octets[16:18] = _ZERO_CHECKSUM
+        octets[start:stop] = self._zero_mac
+        if length == self._length and sne == self._sne:
+            running = self._prefixed.copy()
+        else:
+            running = self._begin(sne, length)
+        if self._zero_ports is not None:
+            octets[self._zero_ports[0]] = self._zero_ports[1]
+        if self._cover_options:
+            running.update(octets)
+        else:
+            running.update(_excluding(octets, keep))
+            running.update(tcp[data_offset:])
+        return compare_digest(running.finalize()[: self._mac_octets], tcp[start:stop])
+
+    def wipe(self) -> None:
+        """Forget the key; any later use raises KeysWiped."""
+        self._base = WIPED
+        self._prefixed = WIPED
+        self._length = _NO_LENGTH
+
+
+def _excluding(header: bytearray, keep: tuple[tuple[int, int], ...]) -> bytearray:
+    """Return the fixed header and the kept options; everything else is left out, not zeroed (RFC 5925 §5.1)."""
+    octets = header[:_FIXED_HEADER]
+    for offset, length in keep:
+        octets += header[offset : offset + length]
+    return octets

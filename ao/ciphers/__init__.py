@@ -1,0 +1,1 @@
+"""Ciphers addressed by stream position: a file each. ``ao.cipher`` is their registry."""

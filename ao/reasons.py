@@ -1,0 +1,20 @@
+"""Why a segment or a message was dropped by authentication or key agreement."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AoDrop(StrEnum):
+    """Drop reasons; the value is the name under which a drop is counted (RFC 5925 §2.2, §7.5)."""
+
+    ao_required = "ao_required"
+    ao_unexpected = "ao_unexpected"
+    ao_bad_mac = "ao_bad_mac"
+    ao_bad_length = "ao_bad_length"
+    ao_key_not_found = "ao_key_not_found"
+    ao_md5_conflict = "ao_md5_conflict"
+    sne_underflow = "sne_underflow"
+    ke_malformed = "ke_malformed"
+    ke_repeated_differently = "ke_repeated_differently"
+    clear_segment = "clear_segment"
