@@ -52,6 +52,19 @@ class Plan:
         self.extension_octets = extension_octets
         self.segment_length_offset = segment_length_offset
 
+    def with_octets(self, octets: bytes) -> Plan:
+        """The same plan over other option values; ``octets`` are as many as before and laid out alike."""
+        plan = Plan.__new__(Plan)
+        plan.octets = octets
+        plan.data_offset = self.data_offset
+        plan.header_octets = self.header_octets
+        plan.ao_offset = self.ao_offset
+        plan.ao_octets = self.ao_octets
+        plan.extension_offset = self.extension_offset
+        plan.extension_octets = self.extension_octets
+        plan.segment_length_offset = self.segment_length_offset
+        return plan
+
     def kept(self) -> tuple[tuple[int, int], ...]:
         """(offset, length) of the options that stay in a MAC input from which options are excluded (octets)."""
         spans = []
