@@ -1,0 +1,243 @@
+"""The API for asyncio: ``open_connection`` and ``start_server`` as asyncio has them, over a Runner's stack."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from .aio_transport import AttemptTransport, plain_error
+from .events import TcpError
+from .security import Security
+
+if TYPE_CHECKING:
+    from .attempt import Attempt
+    from .listener import Listener
+    from .runner import Runner
+
+LIMIT: Final = 1 << 16
+
+ClientConnected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
+
+
+async def _resolve(host: str, port: int) -> list[tuple[str, int]]:
+    """Return the endpoints that ``host`` (an address or a name) stands for; raises OSError."""
+    try:
+        return [(str(ipaddress.ip_address(host)), port)]
+    except ValueError:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((str(entry[4][0]), port) for entry in found))
+
+
+async def _open(
+    runner: Runner,
+    remote: tuple[str, int],
+    security: Security,
+    local: tuple[str | None, int],
+    limit: int,
+    started: Callable[[Attempt], None] | None,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=limit, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    opened: asyncio.Future[None] = loop.create_future()
+    try:
+        attempt = runner.stack.connect(
+            remote, local_port=local[1], local_address=local[0], security=security, now=runner.now()
+        )
+    except TcpError as error:
+        raise plain_error(error) from None
+    if started is not None:
+        started(attempt)
+    transport = AttemptTransport(runner, attempt, protocol, loop, opened=opened)
+    runner.wake()
+    try:
+        await opened
+    except asyncio.CancelledError:
+        transport.abort()
+        raise
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+async def open_connection(
+    runner: Runner,
+    host: str,
+    port: int,
+    *,
+    security: Security | None = None,
+    local_port: int = 0,
+    local_address: str | None = None,
+    limit: int = LIMIT,
+    started: Callable[[Attempt], None] | None = None,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect through ``runner``'s stack; returns (reader, writer) with asyncio's semantics.
+
+    ``host`` is an address or a name that the system resolves, whose addresses are tried in order; ``port`` 1-65535;
+    ``local_port`` 0 is a random one; ``limit`` (octets) bounds the reader's buffer as in asyncio; ``started`` is
+    called with each Attempt that is made. Raises ConnectionRefusedError, TimeoutError or another OSError with the
+    stack's text.
+    """
+    security = security or Security()
+    errors: list[OSError] = []
+    for remote in await _resolve(host, port):
+        try:
+            return await _open(runner, remote, security, (local_address, local_port), limit, started)
+        except OSError as error:
+            errors.append(error)
+    if len(errors) == 1 or len({str(error) for error in errors}) == 1:
+        raise errors[0]
+    raise OSError("; ".join(map(str, errors)))
+
+
+class ListeningSocket:
+    """What ``Server.sockets`` holds: as much of a listening socket as programs ask of one."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: tuple[str, int]) -> None:
+        self._name = name
+
+    def getsockname(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """The address and port on which the stack listens."""
+        return (*self._name, 0, 0) if ":" in self._name[0] else self._name
+
+
+class Server(asyncio.AbstractServer):
+    """A listener whose connections are handed to stream protocols; asyncio's Server but for the descriptors."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        listener: Listener,
+        make_protocol: Callable[[], asyncio.BaseProtocol],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._runner = runner
+        self._listener: Listener | None = listener
+        self._local = listener.local
+        self._make_protocol = make_protocol
+        self._loop = loop
+        self._transports: set[AttemptTransport] = set()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._forever: asyncio.Future[None] | None = None
+        listener.owner = self
+
+    def on_ready(self) -> None:
+        """Accept what is there; called by the runner."""
+        while self._listener is not None and (attempt := self._listener.accept()) is not None:
+            transport = AttemptTransport(
+                self._runner, attempt, self._make_protocol(), self._loop, ended=self._transport_ended
+            )
+            self._transports.add(transport)
+            transport.on_ready()
+
+    def _transport_ended(self, transport: AttemptTransport) -> None:
+        self._transports.discard(transport)
+        self._release()
+
+    def _release(self) -> None:
+        if self._listener is None and not self._transports:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._waiters.clear()
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """The address and port on which the stack listens."""
+        return self._local
+
+    @property
+    def sockets(self) -> tuple[ListeningSocket, ...]:
+        """One object with ``getsockname()``; none after ``close()``."""
+        return () if self._listener is None else (ListeningSocket(self._local),)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop."""
+        return self._loop
+
+    def is_serving(self) -> bool:
+        """Whether connections are accepted."""
+        return self._listener is not None
+
+    async def start_serving(self) -> None:
+        """Nothing is left to be done: a server accepts from the start."""
+
+    def close(self) -> None:
+        """Accept no more; connections that stand go on."""
+        if self._listener is None:
+            return
+        listener, self._listener = self._listener, None
+        listener.close()
+        self._runner.wake()
+        if self._forever is not None and not self._forever.done():
+            self._forever.cancel()
+        self._release()
+
+    def close_clients(self) -> None:
+        """Close every connection that was accepted."""
+        for transport in tuple(self._transports):
+            transport.close()
+
+    def abort_clients(self) -> None:
+        """Abort every connection that was accepted."""
+        for transport in tuple(self._transports):
+            transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server is closed and its connections have ended."""
+        if self._listener is None and not self._transports:
+            return
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    async def serve_forever(self) -> None:
+        """Wait until cancelled, then close; raises RuntimeError when called twice or after ``close()``."""
+        if self._forever is not None:
+            raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
+        if self._listener is None:
+            raise RuntimeError(f"server {self!r} is closed")
+        self._forever = self._loop.create_future()
+        try:
+            await self._forever
+        except asyncio.CancelledError:
+            self.close()
+            await self.wait_closed()
+            raise
+        finally:
+            self._forever = None
+
+
+async def start_server(
+    client_connected_cb: ClientConnected,
+    runner: Runner,
+    port: int,
+    *,
+    address: str | None = None,
+    security: Security | None = None,
+    backlog: int = 1024,
+    limit: int = LIMIT,
+) -> Server:
+    """Listen on ``port`` of the stack and call ``client_connected_cb(reader, writer)`` for each connection.
+
+    ``address`` None means every address of the stack; ``backlog`` bounds connections that were not accepted yet;
+    ``limit`` (octets) bounds each reader's buffer as in asyncio. A coroutine as callback becomes a task. Raises
+    OSError where the port is taken, ValueError where the address is not the stack's.
+    """
+    loop = asyncio.get_running_loop()
+
+    def make_protocol() -> asyncio.StreamReaderProtocol:
+        reader = asyncio.StreamReader(limit=limit, loop=loop)
+        return asyncio.StreamReaderProtocol(reader, client_connected_cb, loop=loop)
+
+    try:
+        listener = runner.stack.listen(port, address=address, security=security or Security(), backlog=backlog)
+    except TcpError as error:
+        raise plain_error(error) from None
+    server = Server(runner, listener, make_protocol, loop)
+    runner.wake()
+    return server

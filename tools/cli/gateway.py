@@ -1,0 +1,55 @@
+"""``edotun gateway``: relays between the kernel's TCP and the stack's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ao.keyfile import KeyFileError
+
+from ..gateway import run_gateway
+from ..gateway_file import Forward, GatewayFileError, load
+from ..report import endpoint
+from . import options, running
+
+EPILOG = """Example of FILE.toml:
+
+[tun] addr = ["10.9.0.2/24"], host = ["10.9.0.1"]
+
+[[forward]] listen = "kernel:127.0.0.1:8080", connect = "stack:10.8.0.2:80", protect = "ao-enc-dh"
+
+One key a line; listen and connect are kernel:ADDR:PORT and stack:ADDR:PORT, one of each. Also: name, source =
+"ADDR[:PORT]", policy, placement, group, suite, confirm, edo, keys. Ends by SIGINT or SIGTERM with status 0."""
+
+
+def gateway(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The device and the forwards.")],
+    capture: options.Capture = None,
+    json: options.Json = False,
+) -> None:
+    """Relay connections of the kernel's TCP through the stack, and the reverse: programs need no change."""
+    try:
+        content = load(file, capture, notice=options.notice)
+    except (GatewayFileError, KeyFileError) as error:
+        options.wrong(str(error))
+    except OSError as error:
+        options.wrong(running.describe(error))
+    running.require_device()
+    show = running.printer(json, stream_is_output=True)
+
+    def ready(forward: Forward) -> None:
+        running.say_ready(endpoint(forward.listen.address, forward.listen.port))
+
+    def relayed(forward: Forward, report: Mapping[str, object], error: str | None) -> None:
+        show(report, error, forward=forward.name)
+
+    async def main(stop: asyncio.Event) -> int:
+        async with running.interface(content.link) as network:
+            await run_gateway(network, content.forwards, ready=ready, relayed=relayed, stop=stop)
+        return 0
+
+    raise typer.Exit(running.run_until_stopped(main))

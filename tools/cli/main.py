@@ -1,0 +1,60 @@
+"""The command ``edotun``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from . import connect, gateway, serve
+from .options import UsageFault
+
+
+class _OneLine(TyperGroup):
+    """The group of commands; what is wrong with a call is told in one line, exit status 2."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command that the arguments name and exit with its status."""
+        options["standalone_mode"] = False
+        try:
+            status = super().main(*args, **options)
+        except UsageFault as fault:
+            _refuse(str(fault))
+        except (KeyboardInterrupt, typer.Abort):
+            sys.exit(130)
+        except Exception as error:
+            # The class of usage errors is in click or in typer itself, depending on typer's version.
+            describe = getattr(error, "format_message", None)
+            if describe is None:
+                raise
+            _refuse(" ".join(describe().split()))
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(text: str) -> None:
+    print(f"edotun: {text}", file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
+app = typer.Typer(
+    name="edotun",
+    cls=_OneLine,
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A userspace TCP on a TUN interface: extended option space, TCP-AO, key agreement, payload encryption.",
+)
+app.command("serve", epilog=serve.EPILOG)(serve.serve)
+app.command("connect", epilog=connect.EPILOG)(connect.connect)
+app.command("gateway", epilog=gateway.EPILOG)(gateway.gateway)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""The options that commands share, and how a wrong value becomes one line and exit status 2."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from ao.keyfile import KeyFileError
+from stack.security import CONFIRMS, PLACEMENTS, PROTECTIONS, Security
+
+from ..link import Fault, Link, check_link
+from ..protect import check_security
+
+_DEVICE = "Device"
+_PROTECTION = "Protection"
+
+Tun = Annotated[str, typer.Option("--tun", metavar="NAME", help="The TUN device to make.", rich_help_panel=_DEVICE)]
+Addr = Annotated[
+    list[str],
+    typer.Option("--addr", metavar="CIDR", help="An address of the stack; repeatable.", rich_help_panel=_DEVICE),
+]
+Host = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host",
+        metavar="ADDR",
+        help="An address of the kernel's side of the device; repeatable.",
+        rich_help_panel=_DEVICE,
+    ),
+]
+Netns = Annotated[
+    str | None,
+    typer.Option(
+        "--netns",
+        metavar="NS",
+        help="The network namespace (it exists already) where the device appears.",
+        rich_help_panel=_DEVICE,
+    ),
+]
+Mtu = Annotated[int, typer.Option("--mtu", metavar="N", help="The device's MTU, octets.", rich_help_panel=_DEVICE)]
+Capture = Annotated[
+    Path | None,
+    typer.Option("--capture", metavar="FILE.pcapng", help="Write every packet to FILE.", rich_help_panel=_DEVICE),
+]
+Protect = Annotated[
+    str,
+    typer.Option(
+        "--protect", metavar="MODE", help=f"One of {', '.join(PROTECTIONS)}.", rich_help_panel=_PROTECTION
+    ),
+]
+Policy = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        metavar="require|prefer",
+        help="Whether plain TCP is accepted where the protection cannot be had.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+EdoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--edo",
+        metavar="off|strict|lenient",
+        help="The Extended Data Offset; default off, strict where the protection needs it.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys", metavar="FILE.toml", help="The configured keys of --protect ao.", rich_help_panel=_PROTECTION
+    ),
+]
+Placement = Annotated[
+    str | None,
+    typer.Option(
+        "--placement",
+        metavar="NAME[,...]",
+        help=f"Where the key exchange travels: {', '.join(PLACEMENTS)}.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group", metavar="NAME[,...]", help="Groups in order of preference.", rich_help_panel=_PROTECTION
+    ),
+]
+SuiteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--suite",
+        metavar="MAC+CIPHER[,...]",
+        help="Suites in order of preference.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+Confirm = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm",
+        metavar="|".join(CONFIRMS),
+        help="When a connection counts as open: once keys exist, or after the peer's first good MAC.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON line per finished connection.")]
+
+
+class UsageFault(Exception):
+    """What the caller did wrong, in one line."""
+
+
+def wrong(text: str) -> NoReturn:
+    """End the command with exit status 2 and ``text`` on standard error."""
+    raise UsageFault(text)
+
+
+def notice(text: str) -> None:
+    """Print what should be known and stops nothing."""
+    print(f"edotun: {text}", file=sys.stderr, flush=True)
+
+
+def link(
+    tun: str, addr: list[str], host: list[str] | None, netns: str | None, mtu: int, capture: Path | None
+) -> Link:
+    """Return the checked device options."""
+    try:
+        return check_link(name=tun, addresses=addr, hosts=host or (), netns=netns, mtu=mtu, capture=capture)
+    except Fault as fault:
+        wrong(f"--{fault.option}: {fault}")
+
+
+def security(
+    protect: str,
+    policy: str,
+    edo: str | None,
+    keys: Path | None,
+    placement: str | None,
+    group: str | None,
+    suite: str | None,
+    confirm: str | None,
+) -> Security:
+    """Return the checked protection options."""
+    try:
+        return check_security(
+            protect=protect,
+            policy=policy,
+            edo=edo,
+            keys=keys,
+            placement=placement,
+            group=group,
+            suite=suite,
+            confirm=confirm,
+            notice=notice,
+        )
+    except Fault as fault:
+        wrong(f"--{fault.option}: {fault}")
+    except KeyFileError as error:
+        wrong(str(error))
+
+
+def port(value: int | None, least: int) -> None:
+    """Check ``--port`` against ``least``-65535."""
+    if value is not None and not least <= value <= 65_535:
+        wrong(f"--port: {value} is not in {least}-65535")

@@ -1,0 +1,98 @@
+"""Running a command's coroutine: signals, the device, and the lines that are printed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+
+from tun.interface import Interface
+
+from ..link import Link
+from ..report import json_line, text_line
+from .options import wrong
+
+INTERRUPTED = 130
+
+
+def interface(link: Link) -> Interface:
+    """Return the interface of ``link``, not yet set up."""
+    return Interface(
+        tun=link.name,
+        addr=link.addresses,
+        host=link.hosts,
+        netns=link.netns,
+        mtu=link.mtu,
+        capture=link.capture,
+    )
+
+
+def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
+    """Run ``main(stop)``; SIGINT and SIGTERM set ``stop``. Returns the exit status."""
+
+    async def run() -> int:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        return await main(stop)
+
+    return _run(run())
+
+
+def run_until_interrupted(main: Coroutine[None, None, int]) -> int:
+    """Run ``main``; SIGINT and SIGTERM cancel it: exit status 130."""
+
+    async def run() -> int:
+        task = asyncio.ensure_future(main)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return INTERRUPTED
+
+    return _run(run())
+
+
+def _run(main: Coroutine[None, None, int]) -> int:
+    try:
+        return asyncio.run(main)
+    except OSError as error:
+        # The device, its namespace, or a port that is taken: nothing was started.
+        print(f"edotun: {describe(error)}", file=sys.stderr, flush=True)
+        return 1
+
+
+def describe(error: OSError) -> str:
+    """Return an OSError's text with the file's name where it has one."""
+    text = error.strerror or str(error)
+    return f"{error.filename}: {text}" if error.filename else text
+
+
+def require_device() -> None:
+    """Tell at once what is missing for a TUN device."""
+    if not os.path.exists("/dev/net/tun"):  # noqa: PTH110  # a device node, and a constant
+        wrong("there is no /dev/net/tun on this machine (modprobe tun)")
+    if os.geteuid() != 0:
+        wrong("a TUN device needs root")
+
+
+def printer(json: bool, stream_is_output: bool) -> Callable[..., None]:
+    """Return what prints the line of a finished connection: JSON where asked, else a sentence on standard error."""
+
+    def show(report: Mapping[str, object], error: str | None = None, **more: object) -> None:
+        if json:
+            print(json_line(report, error, **more), file=sys.stdout if stream_is_output else sys.stderr, flush=True)
+        else:
+            print(text_line(report, error), file=sys.stderr, flush=True)
+
+    return show
+
+
+def say_ready(text: str) -> None:
+    """Print the line that says where connections are accepted."""
+    print(f"listening on {text}", file=sys.stderr, flush=True)

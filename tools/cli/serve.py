@@ -1,0 +1,95 @@
+"""``edotun serve``: a service on the stack."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import http, services
+from ..report import endpoint
+from ..serve import serve as run_service
+from . import options, running
+
+_PORTS = {"echo": 7, "sink": 9, "source": 19, "http": 80}
+EPILOG = """Examples:
+
+edotun serve http:/srv/files --addr 10.9.0.2/24 --host 10.9.0.1
+
+edotun serve echo --addr 10.9.0.2/24 --addr fd09::2/64 --host 10.9.0.1 --host fd09::1 --protect ao-enc-dh --json
+
+Ends by SIGINT or SIGTERM with status 0. Once connections are accepted, standard error has the line
+"listening on ADDR:PORT"."""
+
+
+def _handler(service: str, octets: int | None) -> tuple[services.Handler, int]:
+    name, colon, folder = service.partition(":")
+    if name not in _PORTS:
+        options.wrong(f"SERVICE: {service!r} is not one of echo, sink, source, http[:DIR]")
+    if colon and name != "http":
+        options.wrong(f"SERVICE: {name} takes no folder, only http does")
+    if octets is not None and name != "source":
+        options.wrong("--bytes: only source sends octets of its own")
+    if octets is not None and octets < 0:
+        options.wrong(f"--bytes: {octets} is below 0")
+    if name == "http":
+        root = Path(folder or ".")
+        if not root.is_dir():
+            options.wrong(f"SERVICE: there is no folder {root}")
+        return http.http(root), _PORTS[name]
+    handlers = {"echo": services.echo, "sink": services.sink, "source": services.source(octets)}
+    return handlers[name], _PORTS[name]
+
+
+def serve(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="echo, sink, source or http[:DIR].")],
+    addr: options.Addr,
+    tun: options.Tun = "edotun0",
+    host: options.Host = None,
+    netns: options.Netns = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="N", help="The port; default echo 7, sink 9, source 19, http 80."),
+    ] = None,
+    octets: Annotated[
+        int | None,
+        typer.Option("--bytes", metavar="N", help="How much source sends; default without end."),
+    ] = None,
+    mtu: options.Mtu = 1500,
+    protect: options.Protect = "none",
+    policy: options.Policy = "require",
+    edo: options.EdoOption = None,
+    keys: options.Keys = None,
+    placement: options.Placement = None,
+    group: options.Group = None,
+    suite: options.SuiteOption = None,
+    confirm: options.Confirm = None,
+    capture: options.Capture = None,
+    json: options.Json = False,
+) -> None:
+    """Serve echo, sink, source or files on the stack's own addresses."""
+    handler, default_port = _handler(service, octets)
+    options.port(port, 1)
+    link = options.link(tun, addr, host, netns, mtu, capture)
+    security = options.security(protect, policy, edo, keys, placement, group, suite, confirm)
+    running.require_device()
+    number = port if port is not None else default_port
+    first = str(ipaddress.ip_interface(link.addresses[0]).ip)
+
+    async def main(stop: asyncio.Event) -> int:
+        async with running.interface(link) as network:
+            await run_service(
+                network,
+                handler,
+                number,
+                security,
+                ready=lambda: running.say_ready(endpoint(first, number)),
+                finished=running.printer(json, stream_is_output=True),
+                stop=stop,
+            )
+        return 0
+
+    raise typer.Exit(running.run_until_stopped(main))

@@ -1,0 +1,82 @@
+"""What the command line and a gateway's file say of protection, made into a Security."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from ao.keyfile import load
+from ao.mkt import MktTable
+from stack.security import DEFAULT_SUITES, PROTECTIONS, Security
+
+from .link import Fault
+
+# Every mode of profile.md §2: one that is known and not built in is told apart from a misspelt one.
+MODES: Final = ("none", "md5", "ao", "ao-enc", "ao-dh", "ao-enc-dh")
+KEYED: Final = ("md5", "ao", "ao-enc")
+
+
+def _names(option: str, text: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
+    if text is None:
+        return default
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise Fault(option, f"{text!r} has an empty name")
+    if len(set(names)) < len(names):
+        raise Fault(option, f"{text!r} names one twice")
+    return names
+
+
+def check_security(
+    *,
+    protect: str,
+    policy: str,
+    edo: str | None,
+    keys: Path | None,
+    placement: str | None = None,
+    group: str | None = None,
+    suite: str | None = None,
+    confirm: str | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> Security:
+    """Return the Security of these values.
+
+    Lists are comma-separated, in order of preference; None is a default; ``notice`` gets what is to be said of the
+    keys file. Raises Fault for the first value that is wrong, ``ao.keyfile.KeyFileError`` for the keys file.
+    """
+    if protect not in PROTECTIONS:
+        what = "is not built in" if protect in MODES else "is not a mode"
+        raise Fault("protect", f"{protect!r} {what}; available: {', '.join(PROTECTIONS)}")
+    if protect in KEYED and keys is None:
+        raise Fault("keys", f"--protect {protect} needs a keys file")
+    if protect not in KEYED and keys is not None:
+        modes = ", ".join(mode for mode in KEYED if mode in PROTECTIONS)
+        raise Fault("keys", f"--protect {protect} takes no keys file (modes that do: {modes})")
+    table = None if keys is None else MktTable(load(keys, notice=notice))
+    for mkt in table or ():
+        if protect == "ao" and mkt.encrypt is not None:
+            raise Fault("keys", f"key {mkt.name!r} encrypts, and --protect ao does not")
+    try:
+        return Security(
+            protect=protect,
+            policy=policy,
+            edo=edo,
+            confirm=confirm,
+            placements=_names("placement", placement, ("auto",)),
+            groups=_names("group", group, ("x25519",)),
+            suites=_names("suite", suite, DEFAULT_SUITES),
+            keys=table,
+        )
+    except Fault:
+        raise
+    except ValueError as error:
+        option, colon, text = str(error).partition(": ")
+        if not colon:
+            raise
+        raise Fault(option, text) from None
+
+
+def listed(values: Sequence[str] | str | None) -> str | None:
+    """Return a list of names as the comma-separated text that it may also be written as."""
+    return values if values is None or isinstance(values, str) else ",".join(values)
