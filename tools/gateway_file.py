@@ -1,4 +1,4 @@
-"""The gateway's file: ``[tun]`` and ``[[forward]]`` tables, read and checked; what is wrong is told with its line."""
+"""The gateway's file: ``[tun]`` and ``[[forward]]`` tables, read and checked; faults are told with their line."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _range(value: str, size: int) -> tuple[int, int] | None:
 
 
 class FileServer:
-    """Answers requests from one folder; ``idle`` (seconds) bounds each wait for a request or for the peer to read."""
+    """Answers requests from one folder; ``idle`` (seconds) bounds each wait for a request or for the reader."""
 
     def __init__(self, folder: Path, *, idle: float = 30.0) -> None:
         self._root = folder.resolve()
