@@ -1,0 +1,223 @@
+"""Attempt: what the application holds of a connection, whichever flow carries it in the end (profile.md §2)."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+from .events import Closed, Event, TcpError
+from .ip import address_text
+
+if TYPE_CHECKING:
+    from .dial import Dial
+    from .flow import Flow
+    from .host import Stack
+
+
+class Attempt:
+    """A connection from the application's side.
+
+    Octets that are written before the connection is settled are kept here, so that a connection that takes
+    another's place under policy ``prefer`` carries them. Calls take effect at the stack's next output.
+    """
+
+    __slots__ = (
+        "_drops",
+        "_end",
+        "_events",
+        "_held",
+        "_held_end",
+        "_retransmissions",
+        "_settled",
+        "dial",
+        "error",
+        "fallback",
+        "finished",
+        "flow",
+        "owner",
+        "requested",
+        "role",
+        "stack",
+        "started",
+    )
+
+    def __init__(self, stack: Stack, flow: Flow, role: str, started: float, dial: Dial | None = None) -> None:
+        self.stack = stack
+        self.flow = flow
+        self.role = role
+        self.dial = dial
+        self.owner: object | None = None
+        self.error: TcpError | None = None
+        self.fallback: str | None = None
+        self.requested = dial.security.protect if dial is not None else None
+        self.finished: float | None = None
+        self.started = started
+        self._events: deque[Event] = deque()
+        self._held: list[bytes] = []
+        self._held_end = False
+        self._settled = flow.announced
+        self._end = False
+        self._drops: Counter[str] = Counter()
+        self._retransmissions = 0
+
+    # --- the application ---------------------------------------------------------------------------------
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our address and port."""
+        return (address_text(self.flow.key[0]), self.flow.key[1])
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """The peer's address and port."""
+        return (address_text(self.flow.key[2]), self.flow.key[3])
+
+    def write(self, data: bytes) -> None:
+        """Queue ``data``; raises TcpError after the end of our direction was written or the connection failed."""
+        if not self._settled:
+            if self._end or self._held_end:
+                raise TcpError(32, "cannot write: this direction is closed")
+            self._held.append(data)
+            return
+        self.flow.connection.write(data)
+        self.stack.touch(self.flow)
+
+    def write_eof(self) -> None:
+        """End our direction of the stream after what is queued."""
+        if not self._settled:
+            self._held_end = True
+            return
+        self.flow.connection.write_eof()
+        self.stack.touch(self.flow)
+
+    def read(self, limit: int = -1) -> bytes:
+        """Return at most ``limit`` octets that are there (-1: all); b"" when none is, see ``eof``."""
+        data = self.flow.connection.read(limit)
+        if data:
+            self.stack.touch(self.flow)
+        return data
+
+    @property
+    def readable(self) -> int:
+        """Octets that can be read now."""
+        return self.flow.connection.readable if self._settled else 0
+
+    @property
+    def eof(self) -> bool:
+        """Whether the peer's direction has ended and everything was read."""
+        return self._settled and self.flow.connection.eof
+
+    @property
+    def unsent(self) -> int:
+        """Octets that were written and not yet acknowledged."""
+        held = sum(map(len, self._held))
+        return held + self.flow.connection.unsent if self._settled else held
+
+    def close(self) -> None:
+        """Close both directions: what is queued is sent, then FIN (RFC 9293 §3.10.4)."""
+        if not self._settled:
+            self._end = True
+            if self.role == "connect" and not self._held:
+                self.abort()
+                return
+            self._held_end = True
+            return
+        self.flow.connection.close()
+        self.stack.touch(self.flow)
+
+    def abort(self) -> None:
+        """Give the connection up with RST; what is unsent is lost (RFC 9293 §3.10.5)."""
+        self._end = True
+        self.flow.abort()
+
+    def next_event(self) -> Event | None:
+        """The next event that the application has not seen, None when there is none."""
+        return self._events.popleft() if self._events else None
+
+    # --- the stack ---------------------------------------------------------------------------------------
+
+    def push(self, event: Event) -> None:
+        """Queue an event and have the runner tell the owner."""
+        if isinstance(event, Closed):
+            if self.finished is not None:
+                return
+            self.error = event.error
+            self.finished = self.stack.now
+        self._events.append(event)
+        self.stack.ready(self)
+
+    def settled(self) -> None:
+        """The connection stands: what was written so far goes to it."""
+        self._settled = True
+        connection = self.flow.connection
+        for data in self._held:
+            connection.write(data)
+        self._held.clear()
+        if self._end:
+            connection.close()
+        elif self._held_end:
+            connection.write_eof()
+
+    def lost(self, flow: Flow, error: TcpError) -> None:
+        """``flow`` failed before it was settled: another takes its place where the policy allows, or this ends."""
+        if not self._end and self.dial is not None:
+            successor = self.stack.redial(self, flow, error)
+            if successor is not None:
+                self._drops.update(flow.drops)
+                self._drops.update(flow.connection.drops)
+                self._retransmissions += flow.connection.retransmissions
+                self.flow = successor
+                return
+        self.push(Closed(error, self.unsent))
+
+    # --- what is told about it ---------------------------------------------------------------------------
+
+    def security(self) -> dict[str, object]:
+        """What protects the connection: the names of the line of a finished connection."""
+        facts = self.flow.handshake.facts
+        return {
+            "requested": self.requested or facts.requested,
+            "mode": facts.mode,
+            "fallback": self.fallback or facts.fallback,
+            "placement": facts.placement,
+            "group": facts.group,
+            "mac": facts.mac,
+            "cipher": facts.cipher,
+            "edo": self.flow.edo.state.name.lower(),
+            "session_id": facts.session_id,
+            "authenticated": facts.authenticated,
+        }
+
+    def report(self) -> dict[str, object]:
+        """The line of a connection; octets count payload, ``seconds`` run from the first segment."""
+        connection = self.flow.connection
+        security = self.security()
+        drops = self._drops + self.flow.drops + connection.drops
+        end = self.finished if self.finished is not None else self.stack.now
+        return {
+            "peer": _endpoint(self.peer),
+            "local": _endpoint(self.local),
+            "role": self.role,
+            "requested": security["requested"],
+            "mode": security["mode"],
+            "fallback": security["fallback"],
+            "placement": security["placement"],
+            "group": security["group"],
+            "mac": security["mac"],
+            "cipher": security["cipher"],
+            "edo": security["edo"],
+            "octets_in": connection.octets_in,
+            "octets_out": connection.octets_out,
+            "retransmissions": connection.retransmissions + self._retransmissions,
+            "drops": dict(sorted(drops.items())),
+            "session_id": security["session_id"],
+            "authenticated": security["authenticated"],
+            "path": None,
+            "seconds": round(end - self.started, 6),
+            "error": None if self.error is None else str(self.error.strerror or self.error),
+        }
+
+
+def _endpoint(endpoint: tuple[str, int]) -> str:
+    address, port = endpoint
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

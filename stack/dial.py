@@ -1,0 +1,140 @@
+"""Active opens: ports, the handshake that the security asks for, and the connection in another's place."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ao.traffic_keys import SocketPair
+
+from .attempt import Attempt
+from .events import TcpError
+from .flow import Flow, FlowKey
+from .handshake.agreed import Agreed, Stage
+from .handshake.agreed_a import AgreedA
+from .handshake.base import Handshake
+from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
+from .ip import address_octets
+from .security import Security
+
+if TYPE_CHECKING:
+    from .host import Stack
+
+# Ephemeral ports (RFC 6335 §6); one is chosen at random and searched from there (RFC 6056 §3.3.1).
+_FIRST_PORT = 49152
+_PORTS = 65536 - _FIRST_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """What an application asked to be connected to: enough to try again."""
+
+    remote: bytes
+    remote_port: int
+    local: bytes
+    security: Security
+    plain_syn: bool = True
+
+
+def connect(
+    stack: Stack,
+    remote: tuple[str, int],
+    local_port: int,
+    local_address: str | None,
+    security: Security,
+    now: float,
+) -> Attempt:
+    """Begin a connection; raises ValueError for an address that is none, OSError where no source fits."""
+    remote_octets = address_octets(remote[0])
+    if not 0 < remote[1] < 65536:
+        raise ValueError(f"port {remote[1]} is not in 1-65535")
+    if local_address is not None:
+        local = address_octets(local_address)
+        if local not in stack.addresses:
+            raise OSError(errno.EADDRNOTAVAIL, f"{local_address} is not an address of this stack")
+        if len(local) != len(remote_octets):
+            raise OSError(errno.EAFNOSUPPORT, f"{local_address} and {remote[0]} are of different IP versions")
+    else:
+        found = next((own for own in stack.addresses if len(own) == len(remote_octets)), None)
+        if found is None:
+            version = 4 if len(remote_octets) == 4 else 6
+            raise OSError(errno.EAFNOSUPPORT, f"this stack has no IPv{version} address to reach {remote[0]} from")
+        local = found
+    dial = Dial(remote_octets, remote[1], local, security)
+    flow = _open(stack, dial, local_port, now)
+    attempt = Attempt(stack, flow, "connect", now, dial)
+    flow.attempt = attempt
+    return attempt
+
+
+def redial(stack: Stack, attempt: Attempt, flow: Flow, error: TcpError, now: float) -> Flow | None:
+    """The connection in place of one that failed under ``prefer``, None where none may be (profile.md §2)."""
+    dial = attempt.dial
+    handshake = flow.handshake
+    if dial is None or dial.security.policy != "prefer" or not isinstance(handshake, Agreed):
+        return None
+    reason = str(error.strerror or error)
+    if handshake.stage not in (Stage.SYN_SENT, Stage.PLAIN):
+        again = replace(dial, security=Security(edo=None))
+        stack.downgrades[reason] += 1
+    elif isinstance(handshake, AgreedA) and handshake.sent_plain_syn and error.errno == errno.ECONNREFUSED:
+        # The reset may answer the plain SYN of a host that takes none: once more, with ENO in every SYN.
+        again = replace(dial, plain_syn=False)
+    else:
+        return None
+    successor = _open(stack, again, 0, now)
+    successor.attempt = attempt
+    attempt.dial = replace(again, security=dial.security) if again.security.agrees else None
+    attempt.requested = dial.security.protect
+    if not again.security.agrees:
+        attempt.fallback = reason
+    return successor
+
+
+def _open(stack: Stack, dial: Dial, local_port: int, now: float) -> Flow:
+    key = _key(stack, dial, local_port)
+    security = dial.security
+    flow = stack.new_flow(key, security, active=True, now=now)
+    flow.handshake = _handshake(stack, flow, dial, now)
+    flow.connection.connect(now)
+    stack.add_flow(flow)
+    return flow
+
+
+def _handshake(stack: Stack, flow: Flow, dial: Dial, now: float) -> Handshake:
+    security = dial.security
+    if security.agrees:
+        if security.policy == "prefer" and stack.peers.eno_is_swallowed(dial.remote, now):
+            handshake = Handshake(flow, security.protect)
+            handshake.facts.fallback = "remembered: SYNs with TCP-ENO met silence"
+            flow.edo.turn_off()
+            return handshake
+        return AgreedA(flow, security, stack.random, plain_syn=dial.plain_syn)
+    if security.protect == "ao" and security.keys is not None:
+        pair = SocketPair(*flow.key)
+        mkt = security.keys.outgoing(pair)
+        if mkt is not None:
+            protection = ConfiguredProtection(security.keys, mkt, pair, flow.connection.iss, flow.edo.dialect)
+            return ConfiguredHandshake(flow, protection)
+        if security.policy == "require":
+            raise OSError(errno.ENOKEY, "no configured key matches this peer, and protection is required")
+        handshake = Handshake(flow, security.protect)
+        handshake.facts.fallback = "no configured key matches this peer"
+        return handshake
+    return Handshake(flow, security.protect)
+
+
+def _key(stack: Stack, dial: Dial, local_port: int) -> FlowKey:
+    if local_port:
+        key = FlowKey((dial.local, local_port, dial.remote, dial.remote_port))
+        if key in stack.flows:
+            raise OSError(errno.EADDRINUSE, f"port {local_port} is in use towards this peer")
+        return key
+    start = int.from_bytes(stack.random(2), "big") % _PORTS
+    for step in range(_PORTS):
+        port = _FIRST_PORT + (start + step) % _PORTS
+        key = FlowKey((dial.local, port, dial.remote, dial.remote_port))
+        if key not in stack.flows:
+            return key
+    raise OSError(errno.EADDRNOTAVAIL, "no free port towards this peer")

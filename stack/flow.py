@@ -1,0 +1,364 @@
+"""Flow: one connection's way through the stack, from segments to runs and from runs to packets.
+
+It joins the Connection (RFC 9293 and nothing else) with the three seams: option space, protection and handshake.
+In: protection's verdict, option space's boundary, option values, runs of neighbours merged. Out: option space's
+plan, then protection seals. While the handshake is not settled it sees every segment first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ao.keys import Key
+from ao.reasons import AoDrop
+from edo.fast import read_options
+from edo.layout import NoRoom, lay_out
+from edo.negotiation import Edo, EdoState
+from edo.options import Options
+from edo.plan import Plan
+from edo.reasons import EdoDrop
+from edo.walk import walk
+
+from .connection import Connection
+from .events import Closed, Established, Event, Readable, TcpError
+from .protection import Protection
+from .run import ACK, PSH, RST, SYN, Run
+from .sealer import Sealer
+from .segment import Segment
+from .seqnum import extend
+from .states import State
+
+if TYPE_CHECKING:
+    from .attempt import Attempt
+    from .handshake.base import Handshake
+    from .host import Stack
+    from .listener import Listener
+
+_DATA_FLAGS = 0xFF & ~PSH
+# No run grows beyond this many octets, so that one merged arrival stays below a quarter of the smallest buffers.
+_RUN_LIMIT = 1 << 16
+
+
+class FlowKey(tuple[bytes, int, bytes, int]):
+    """Local address, local port, remote address, remote port; addresses of 4 or 16 octets."""
+
+    __slots__ = ()
+
+
+class Flow:
+    """A connection with its protection, option space and handshake.
+
+    ``drops`` counts segments by the reason for which they were dropped; ``rejected`` is set when the flow is over
+    for the stack. All times are seconds of the stack's clock.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_merged",
+        "_overhead",
+        "_runs",
+        "announced",
+        "attempt",
+        "connection",
+        "drops",
+        "edo",
+        "extension_seen",
+        "handshake",
+        "key",
+        "listener",
+        "over",
+        "protection",
+        "scheduled",
+        "sealer",
+        "stack",
+        "started",
+    )
+
+    handshake: Handshake
+
+    def __init__(self, stack: Stack, key: FlowKey, connection: Connection, edo: Edo, started: float) -> None:
+        self.stack = stack
+        self.key = key
+        self.connection = connection
+        self.edo = edo
+        self.protection: Protection = Protection()
+        self.sealer = Sealer(*key)
+        self.attempt: Attempt | None = None
+        self.listener: Listener | None = None
+        self.drops: Counter[str] = Counter()
+        self.started = started
+        self.announced = False
+        self.over = False
+        self.extension_seen = False
+        self.scheduled: float | None = None
+        self._runs: list[Run] = []
+        self._merged: Run | None = None
+        self._overhead = -1
+        self._closing = False
+
+    # --- segments in -------------------------------------------------------------------------------------
+
+    def receive(self, segment: Segment, now: float) -> None:
+        """Take one segment whose checksum and option structure are good; dropped ones are counted, silently."""
+        connection = self.connection
+        if connection.state is State.SYN_SENT:
+            number = segment.seq
+        else:
+            number = extend(segment.seq, connection.rcv_nxt)
+        verdict = self.protection.open(segment, number)
+        if verdict is not None and verdict.__class__ is not Key:
+            self.drop(str(verdict))
+            return
+        key: Key | None = verdict
+        if not self.handshake.settled:
+            self.finish(now)
+            self.handshake.take(segment, number, key, now)
+            return
+        if key is None and self.protection.authenticates:
+            self.drop(AoDrop.clear_segment)
+            return
+        if self.read_behind(segment):
+            self._collect(segment, number, key)
+
+    def read_behind(self, segment: Segment) -> bool:
+        """Find the header's true end, walk what lies behind Data Offset and read the options; False: dropped."""
+        spans = segment.spans
+        if self.edo.state is not EdoState.OFF:
+            boundary = self.edo.boundary(segment.tcp, segment.data_offset, spans, segment.flags)
+            if boundary.__class__ is not int:
+                self.drop(str(boundary))
+                return False
+            segment.header_end = boundary
+            if segment.header_end > segment.data_offset:
+                behind = walk(segment.tcp, segment.data_offset, segment.header_end)
+                if behind is None:
+                    self.drop(EdoDrop.MALFORMED_OPTION)
+                    return False
+                spans = spans + behind
+        segment.options = read_options(segment.tcp, spans, self.stack.points)
+        return True
+
+    def read_inside(self, segment: Segment) -> None:
+        """Read the options inside Data Offset only: of a SYN, whose Extension has no meaning (EDO rule N2)."""
+        segment.options = read_options(segment.tcp, segment.spans, self.stack.points)
+
+    def deliver(self, segment: Segment, number: int, key: Key | None, now: float, *, payload: bool = True) -> None:
+        """Hand one segment, its options read, to the connection at once (``payload`` False: without octets)."""
+        self.connection.receive([self._run_of(segment, number, key, payload)], now)
+        self.settle(now)
+
+    def _run_of(self, segment: Segment, number: int, key: Key | None, payload: bool) -> Run:
+        octets = segment.tcp[segment.header_end :] if payload else memoryview(b"")
+        length = len(octets)
+        return Run(
+            number,
+            extend(segment.ack, self.connection.snd_nxt),
+            segment.flags,
+            segment.window,
+            segment.options,
+            [octets] if length else (),
+            length,
+            urgent=segment.urgent,
+            ecn=segment.ecn,
+            cipher=key.decrypt if key is not None else None,
+        )
+
+    def _collect(self, segment: Segment, number: int, key: Key | None) -> None:
+        """Keep a segment for the end of the batch, joined to its neighbour where nothing tells them apart."""
+        run = self._run_of(segment, number, key, True)
+        last = self._merged
+        if (
+            last is not None
+            and run.length
+            and last.seq + last.length == number
+            and run.flags & _DATA_FLAGS == ACK
+            and run.ack == last.ack
+            and run.window == last.window
+            and run.cipher is last.cipher
+            and run.ecn == last.ecn
+            and not run.options.sack
+            and last.length < _RUN_LIMIT
+            and _same_clock(last.options, run.options)
+        ):
+            last.payload.extend(run.payload)  # type: ignore[attr-defined]  # a list, made by _run_of
+            last.length += run.length
+            last.segments += 1
+            last.flags |= run.flags
+            return
+        self._runs.append(run)
+        # A pure ACK is never merged: each may be a duplicate that counts (RFC 5681 §3.2).
+        joinable = run.length and run.flags & _DATA_FLAGS == ACK and not run.options.sack
+        self._merged = run if joinable else None
+
+    def finish(self, now: float) -> None:
+        """The batch is done: the connection takes what was collected, with one acknowledgment decision."""
+        if self._runs:
+            runs = self._runs
+            self._runs = []
+            self._merged = None
+            self.connection.receive(runs, now)
+            self.settle(now)
+
+    def drop(self, reason: str) -> None:
+        """Count one dropped segment."""
+        self.drops[reason] += 1
+        self.stack.drops[reason] += 1
+
+    # --- time and events ---------------------------------------------------------------------------------
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When ``advance`` has something to do, seconds; None for never."""
+        own = self.connection.next_deadline
+        other = self.handshake.next_deadline
+        if own is None or other is None:
+            return own if other is None else other
+        return min(own, other)
+
+    def advance(self, now: float) -> None:
+        """Run the timers that are due."""
+        due = self.handshake.next_deadline
+        if due is not None and due <= now:
+            self.handshake.advance(now)
+        self.connection.advance(now)
+        self.settle(now)
+
+    def settle(self, now: float) -> None:
+        """Pass on what the connection has to tell, and announce it once the handshake says that it is ready."""
+        connection = self.connection
+        while (event := connection.next_event()) is not None:
+            if event.__class__ is Established:
+                self.handshake.established(now)
+            elif event.__class__ is Closed:
+                self._closed(event)
+            elif self.announced:
+                self.tell(event)
+        if not self.announced and not self.over and self.handshake.ready:
+            self._announce()
+        if connection.state is State.CLOSED and not self.over:
+            self.leave()
+        self.stack.touch(self)
+
+    def _announce(self) -> None:
+        self.announced = True
+        if self.listener is not None:
+            self.listener.offer(self)
+        self.tell(Established())
+        if self.attempt is not None:
+            self.attempt.settled()
+        if self.connection.readable or self.connection.eof:
+            self.tell(Readable())
+
+    def _closed(self, event: Closed) -> None:
+        if self.announced:
+            self.tell(event)
+        elif self.attempt is not None:
+            self.attempt.lost(self, event.error or TcpError(0, "closed before it was established"))
+
+    def tell(self, event: Event) -> None:
+        """Queue ``event`` for the application, if there is one."""
+        if self.attempt is not None:
+            self.attempt.push(event)
+
+    def fail(self, error: TcpError, now: float) -> None:
+        """End the flow with ``error``, without another segment; the handshake has sent what is to be sent."""
+        if self.over:
+            return
+        self.leave()
+        unsent = self.connection.unsent
+        if self.announced:
+            self.tell(Closed(error, unsent))
+        elif self.attempt is not None:
+            self.attempt.lost(self, error)
+
+    def leave(self) -> None:
+        """The stack forgets the flow; keys are wiped (profile.md §7)."""
+        self.over = True
+        if not self.announced and self.listener is not None:
+            self.listener.gone(self)
+        self.stack.forget(self)
+        self.protection.wipe()
+
+    # --- packets out -------------------------------------------------------------------------------------
+
+    def abort(self) -> None:
+        """End the connection at the next output, with RST (RFC 9293 §3.10.5)."""
+        self._closing = True
+        self.stack.touch(self)
+
+    def take_output(self, now: float, out: list[bytes]) -> None:
+        """Append the packets that are to be sent now."""
+        if self.over:
+            return
+        if self._closing:
+            self._closing = False
+            self.handshake.abort(now)
+            if self.over:
+                return
+        self.update_overhead()
+        runs = self.connection.take_output(now)
+        if self.handshake.settled:
+            for run in runs:
+                self.send(run, out)
+        else:
+            for run in runs:
+                self.handshake.dress(run, now, out)
+        if self.connection.state is State.CLOSED or runs:
+            self.settle(now)
+
+    def send(
+        self, run: Run, out: list[bytes], riders: tuple[bytes, ...] = (), protection: Protection | None = None
+    ) -> None:
+        """Lay out and seal one run (riders: whole options that go with it)."""
+        protection = protection or self.protection
+        plan = self.plan(run.options, run.flags, riders, protection)
+        room = max(run.segment_size + self._overhead - (plan.header_octets - 20), 1)
+        protection.seal(self.sealer, run, plan, room, out)
+
+    def plan(
+        self, options: Options, flags: int, riders: tuple[bytes, ...] = (), protection: Protection | None = None
+    ) -> Plan:
+        """Where the options of a segment with ``flags`` go."""
+        protection = protection or self.protection
+        edo = self.edo
+        syn = bool(flags & SYN)
+        if syn or edo.state is EdoState.OFF:
+            extension = None
+            behind = False
+        else:
+            authenticated = protection.authenticates
+            behind = bool(riders) or edo.may_extend(authenticated)
+            extension = edo.form(authenticated)
+            if flags & RST and not edo.rst_extension(self.extension_seen):
+                extension = None
+                behind = False
+        return lay_out(
+            options,
+            ao_octets=protection.ao_octets,
+            key_ids=protection.key_ids,
+            extension=extension,
+            behind=behind,
+            riders=riders,
+            dialect=edo.dialect,
+            syn=syn,
+        )
+
+    def update_overhead(self) -> None:
+        """Tell the connection how many option octets each data segment carries (RFC 9293 §3.7.1, eff. send MSS)."""
+        options = Options(ts_val=0) if self.connection.timestamps else Options()
+        try:
+            overhead = self.plan(options, ACK).header_octets - 20
+        except NoRoom:
+            overhead = 40
+        if overhead != self._overhead:
+            self._overhead = overhead
+            self.connection.set_overhead(overhead)
+
+
+def _same_clock(first: Options, other: Options) -> bool:
+    """Whether two neighbours' timestamps allow merging: both or none, TSval not going back (RFC 7323 §5)."""
+    a, b = first.ts_val, other.ts_val
+    if a is None or b is None:
+        return a is b
+    return first.ts_ecr == other.ts_ecr and ((b - a) & 0xFFFFFFFF) < 0x80000000

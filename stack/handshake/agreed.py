@@ -1,0 +1,302 @@
+"""Keys agreed within the connection: what both roles share (profile.md §3-§5).
+
+The two roles are tables, in ``agreed_a`` and ``agreed_b``: state and kind of segment to what is done. Everything
+that a table does not name is dropped silently and counted.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from ao.agreement import AgreementA, AgreementB, Outcome, OutcomeKind, Suite
+from ao.cipher import CIPHERS
+from ao.groups import GROUPS
+from ao.keys import Key, KeyRing, agreed_key
+from ao.macs import by_number
+from ao.messages import MessageKind
+from ao.reasons import AoDrop
+from ao.traffic_keys import SocketPair
+from edo.eno import NON_SYN
+from edo.messages import Inbox, Took, cut
+from edo.options import Options
+
+from ..events import TcpError
+from ..protection import KeyedProtection, Protection
+from ..run import ACK, RST, SYN, Run
+from ..security import Security, parse_suite
+from ..segment import Segment
+from .base import Handshake
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+CLEAR: Final = Protection()
+# Flags of our messages: NAT, so addresses and ports stay outside keys and MACs; no reports, no rekeying.
+FLAGS: Final = 0x01
+# Protected ACKs that answer clear repetitions, seconds between two.
+ANSWER_INTERVAL: Final = 0.1
+
+
+class Kind(Enum):
+    """What a segment is to a key agreement."""
+
+    SYN = auto()
+    SYN_ACK = auto()
+    RST = auto()
+    MESSAGE = auto()
+    ACK_WITH_ENO = auto()
+    ACK_PLAIN = auto()
+    OUT_OF_BAND = auto()
+    GOOD = auto()
+
+
+class Stage(Enum):
+    """Where a side stands: the states of profile.md §5's table, both roles'."""
+
+    SYN_SENT = auto()
+    HELLO_SENT = auto()
+    KEYED = auto()
+    SYN_TAKEN = auto()
+    ANSWERED = auto()
+    CONFIRMED = auto()
+    PLAIN = auto()
+
+
+Action = Callable[..., None]
+
+
+class Agreed(Handshake):
+    """What A and B have in common: clear key-exchange segments, the repeat timer, keys, giving up."""
+
+    TABLE: ClassVar[dict[tuple[Stage, Kind], str]]
+
+    def __init__(self, flow: Flow, security: Security, stage: Stage) -> None:
+        super().__init__(flow, security.protect)
+        self.security = security
+        self.stage = stage
+        self.prefer = security.policy == "prefer"
+        self.eno_due = True
+        self.next_deadline = None
+        self._inbox = Inbox()
+        self._repeats = 0
+        self._interval = 0.0
+        self._repeat: Callable[[float], None] | None = None
+        self._exhausted = ""
+        flow.connection.hold_data = True
+
+    @property
+    def tries(self) -> int:
+        """Repetitions of a message before giving up (profile.md §5)."""
+        return 3 if self.prefer else 6
+
+    @property
+    def suites(self) -> tuple[Suite, ...]:
+        """Our suites in order of preference."""
+        return tuple(parse_suite(suite) for suite in self.security.suites)
+
+    # --- segments in -------------------------------------------------------------------------------------
+
+    def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        if self.stage is Stage.PLAIN:
+            self.take_plain(segment, number, key, now)
+            return
+        kind = self._classify(segment, key)
+        if kind is None:
+            return
+        action = self.TABLE.get((self.stage, kind))
+        if action is None:
+            self.flow.drop(AoDrop.clear_segment)
+            return
+        getattr(self, action)(segment, number, key, now)
+
+    def _classify(self, segment: Segment, key: Key | None) -> Kind | None:
+        """What kind of segment this is; None when it was dropped. Reads the options."""
+        if key is not None:
+            return Kind.GOOD if self.flow.read_behind(segment) else None
+        flags = segment.flags
+        if flags & RST:
+            return Kind.RST
+        if flags & SYN:
+            self.flow.read_inside(segment)
+            return Kind.SYN_ACK if flags & ACK else Kind.SYN
+        if not flags & ACK:
+            return Kind.OUT_OF_BAND
+        if not self.flow.read_behind(segment):
+            return None
+        if segment.options.ke:
+            if self._exact(segment):
+                return Kind.MESSAGE
+            self.flow.drop(AoDrop.ke_malformed)
+            return None
+        return Kind.ACK_WITH_ENO if segment.options.eno is not None else Kind.ACK_PLAIN
+
+    def _exact(self, segment: Segment) -> bool:
+        """Whether a clear segment with KE has exactly the numbers that profile.md §5 demands."""
+        connection = self.flow.connection
+        behind = segment.header_end - segment.data_offset
+        return (
+            behind > 0
+            and segment.flags == ACK
+            and len(segment.tcp) == segment.header_end
+            and segment.seq == (connection.irs + 1 - behind) & 0xFFFFFFFF
+            and segment.ack == (connection.iss + 1) & 0xFFFFFFFF
+        )
+
+    def message_of(self, segment: Segment, kinds: frozenset[int]) -> tuple[MessageKind, bytes] | None:
+        """Put the segment's fragments to what came before: a message that is whole now, or again, else None.
+
+        ``kinds`` are the messages that the peer's role may send; anything else is malformed (profile.md §4).
+        """
+        took = self._inbox.take(segment.options.ke, kinds)
+        if took is None:
+            self.flow.drop(AoDrop.ke_malformed)
+            return None
+        complete: tuple[MessageKind, bytes] | None = None
+        for kind, result in took:
+            message = self._inbox.message(kind)
+            if result is Took.DIFFERS:
+                self.flow.drop(AoDrop.ke_repeated_differently)
+            elif message is not None and result is not Took.MORE:
+                complete = (MessageKind(kind), message)
+        return complete
+
+    # --- messages out ------------------------------------------------------------------------------------
+
+    def send_message(self, kind: MessageKind, message: bytes) -> None:
+        """Send a whole message in a clear segment: ACK alone, no payload, SEQ before the stream's start.
+
+        SEQ = own ISN + 1 - n, n being the octets behind Data Offset: who does not see the Extension finds octets
+        that were acknowledged long ago (profile.md §5).
+        """
+        flow = self.flow
+        connection = flow.connection
+        run = connection.segment(ACK)
+        options = with_eno(run.options) if self.eno_due else run.options
+        plan = flow.plan(options, ACK, cut(kind, message), CLEAR)
+        run.seq = connection.iss + 1 - (plan.header_octets - plan.data_offset)
+        flow.sealer.seal(run, plan, 1, flow.stack.out)
+
+    def send_protected_ack(self, seq: int | None = None) -> None:
+        """Send an empty protected ACK; at SEQ = own ISN it is one that TCP always answers."""
+        run = self.flow.connection.segment(ACK, seq)
+        if self.eno_due:
+            run.options = with_eno(run.options)
+        self.flow.send(run, self.flow.stack.out)
+
+    # --- the repeat timer --------------------------------------------------------------------------------
+
+    def start_repeating(self, repeat: Callable[[float], None], exhausted: str, now: float) -> None:
+        """Have ``repeat`` called by a timer that doubles, ``tries`` times, then give up with ``exhausted``."""
+        self._repeat = repeat
+        self._repeats = self.tries
+        self._exhausted = exhausted
+        self._interval = self.flow.connection.config.rto_initial
+        self.next_deadline = now + self._interval
+
+    def stop_repeating(self) -> None:
+        """No more repetitions."""
+        self._repeat = None
+        self.next_deadline = None
+
+    def advance(self, now: float) -> None:
+        if self._repeat is None:
+            self.next_deadline = None
+            return
+        if self._repeats == 0:
+            self.give_up(errno.ETIMEDOUT, self._exhausted, now)
+            return
+        self._repeats -= 1
+        self._interval *= 2
+        self.next_deadline = now + self._interval
+        self._repeat(now)
+
+    # --- outcomes ----------------------------------------------------------------------------------------
+
+    def make_keys(self, agreement: AgreementA | AgreementB) -> KeyedProtection:
+        """The connection's keys of generation 0 (profile.md §7), from an agreement that has both messages.
+
+        Raises BadShare where only the computation of the secret shows that the peer's share is none.
+        """
+        schedule = agreement.schedule()
+        suite = agreement.suite
+        group = agreement.group
+        assert suite is not None
+        assert group is not None
+        flow = self.flow
+        connection = flow.connection
+        pair = SocketPair(*flow.key)
+        key = agreed_key(schedule, suite, agreement.flags, pair, connection.iss, connection.irs)
+        facts = self.facts
+        mac = by_number(suite.mac)
+        facts.mode = self.security.protect
+        facts.mac = None if mac is None else mac.name
+        facts.cipher = CIPHERS[suite.cipher].name
+        facts.group = GROUPS[group].name
+        facts.session_id = schedule.session.hex()
+        schedule.wipe()
+        return KeyedProtection(KeyRing(key), flow.edo.dialect)
+
+    def protect(self, protection: KeyedProtection) -> None:
+        """From now on every segment goes out under the keys."""
+        self.flow.protection = protection
+        self.flow.connection.hold_data = False
+
+    def confirm(self) -> None:
+        """The peer's first good MAC came: only protected segments from now on, in both directions."""
+        self.stage = Stage.CONFIRMED
+        self.eno_due = False
+        self.stop_repeating()
+        self.flow.edo.accepted(True)
+        self.settled = True
+        self.ready = True
+
+    def go_plain(self, reason: str) -> None:
+        """RFC 8547's fallback: the same connection goes on without protection, and says so."""
+        self.stage = Stage.PLAIN
+        self.stop_repeating()
+        self.eno_due = False
+        self.facts.fallback = reason
+        self.facts.mode = "none"
+        self.flow.protection = Protection(refuse_ao=True)
+        self.flow.connection.hold_data = False
+        self.flow.stack.downgrades[reason] += 1
+
+    def refused(self, outcome: Outcome, now: float) -> None:
+        """An agreement ended by refusal, ours or the peer's."""
+        ours = outcome.kind is OutcomeKind.refuse
+        if ours and outcome.reply is not None:
+            self.send_message(MessageKind.REFUSE, outcome.reply)
+        reason = outcome.reason.name.lower().replace("_", " ") if outcome.reason is not None else "unknown"
+        who = "we refused the peer's message" if ours else "the peer refused"
+        self.give_up(errno.ECONNABORTED, f"{who}: {reason}", now)
+
+    def send_resets(self) -> None:
+        """RST twice, protected where there are keys, and clear with SEQ = own ISN + 1 (profile.md §5)."""
+        flow = self.flow
+        connection = flow.connection
+        for _ in range(2):
+            if flow.protection.ao_octets:
+                flow.send(connection.segment(RST | ACK), flow.stack.out)
+            run = Run(connection.iss + 1, connection.rcv_nxt, RST | ACK, 0, Options())
+            flow.send(run, flow.stack.out, (), CLEAR)
+
+    def give_up(self, code: int, text: str, now: float) -> None:
+        """End the attempt with an error that names what was missing."""
+        if self.stage is not Stage.SYN_SENT:
+            self.send_resets()
+        self.stop_repeating()
+        self.flow.fail(TcpError(code, text), now)
+
+    def abort(self, now: float) -> None:
+        if self.stage in (Stage.SYN_SENT, Stage.PLAIN, Stage.CONFIRMED):
+            self.flow.connection.abort(now)
+        else:
+            self.give_up(errno.ECONNABORTED, "aborted", now)
+
+
+def with_eno(options: Options) -> Options:
+    """The options of a control segment with ENO's non-SYN form added (RFC 8547 §4.6)."""
+    return Options(ts_val=options.ts_val, ts_ecr=options.ts_ecr, sack=options.sack, eno=NON_SYN)

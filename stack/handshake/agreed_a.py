@@ -1,0 +1,270 @@
+"""Role A of a key agreement, the active opener: what it takes, and does (profile.md §5)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from ao.agreement import AgreementA, Outcome, OutcomeKind
+from ao.groups import GROUPS_BY_NAME
+from ao.keys import Key
+from ao.messages import MessageKind
+from ao.reasons import AoDrop
+from edo.eno import Negotiated, negotiate, single, syn_option
+from edo.fast import read_options
+from edo.layout import lay_out
+from edo.messages import cut
+from edo.options import Options
+from edo.syneos import oob_payload, read_syn_ack
+
+from ..run import RST, Run
+from ..security import Security
+from ..segment import Segment
+from ..seqnum import extend
+from .agreed import ANSWER_INTERVAL, FLAGS, Agreed, Kind, Stage, with_eno
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+# The most octets of an out-of-band segment's payload (profile.md §5, placement ``syn``).
+_OUT_OF_BAND_LIMIT = 1460
+_MESSAGES = frozenset({MessageKind.ANSWER, MessageKind.RETRY, MessageKind.REFUSE})
+
+
+class AgreedA(Agreed):
+    """The active opener's handshake."""
+
+    TABLE: ClassVar = {
+        (Stage.SYN_SENT, Kind.SYN_ACK): "_syn_ack",
+        (Stage.SYN_SENT, Kind.SYN): "_crossed_syn",
+        (Stage.SYN_SENT, Kind.RST): "_pass_on",
+        (Stage.HELLO_SENT, Kind.SYN_ACK): "_hello_again",
+        (Stage.HELLO_SENT, Kind.MESSAGE): "_message",
+        (Stage.HELLO_SENT, Kind.RST): "_exact_reset",
+        (Stage.KEYED, Kind.GOOD): "_first_good",
+        (Stage.KEYED, Kind.SYN_ACK): "_repetition",
+        (Stage.KEYED, Kind.MESSAGE): "_repetition",
+        (Stage.CONFIRMED, Kind.GOOD): "_pass_on",
+    }
+
+    def __init__(
+        self, flow: Flow, security: Security, random: Callable[[int], bytes], *, plain_syn: bool = True
+    ) -> None:
+        """``plain_syn`` False: no SYN goes without ENO, whatever the policy."""
+        super().__init__(flow, security, Stage.SYN_SENT)
+        self._may_go_plain = self.prefer and plain_syn
+        self.eno = syn_option()
+        self.agreement = AgreementA(
+            isn=flow.connection.iss,
+            eno=self.eno,
+            suites=self.suites,
+            groups=tuple(GROUPS_BY_NAME[name].code for name in security.groups),
+            flags=FLAGS,
+            random=random,
+        )
+        self._offered_eos = False
+        self.sent_plain_syn = False
+        self._peer_eno = b""
+        self._answered_at = float("-inf")
+        self._riders = cut(MessageKind.HELLO, self.agreement.hello)
+        payload = oob_payload(self._riders)
+        config = flow.connection.config
+        limit = min(_OUT_OF_BAND_LIMIT, config.mtu - config.ip_header - 24)
+        self._out_of_band: bytes | None = payload if len(payload) <= limit else None
+
+    # --- out ---------------------------------------------------------------------------------------------
+
+    def dress(self, run: Run, now: float, out: list[bytes]) -> None:
+        if self.stage is Stage.PLAIN:
+            self.flow.send(run, out)
+        elif self.stage is Stage.SYN_SENT:
+            self._dress_syn(run, out)
+        elif run.flags & RST:
+            self.send_resets()
+        elif self.stage is Stage.KEYED:
+            if self.eno_due:
+                run.options = with_eno(run.options)
+            self.flow.send(run, out)
+        # With the hello under way nothing else leaves: the hello itself is the ACK that ends the handshake.
+
+    def _dress_syn(self, run: Run, out: list[bytes]) -> None:
+        flow = self.flow
+        if self.sent_plain_syn or (self._may_go_plain and run.transmission >= 3):
+            # The path may swallow what it does not know: under ``prefer`` the fourth SYN is plain.
+            self.sent_plain_syn = True
+            flow.edo.turn_off()
+            flow.send(run, out)
+            return
+        options = run.options
+        options.eno = self.eno
+        options.edo_supported = flow.edo.offer()
+        placements = self.security.placements
+        out_of_band = self._out_of_band if run.transmission < 2 else None
+        if out_of_band is not None and ("auto" in placements or "syn" in placements):
+            options.syn_eos = True
+            self._offered_eos = True
+            flow.send(run, out)
+            # The OOB segment has the SYN's number, neither SYN nor ACK, and options for payload (SYN-EOS §5).
+            view = memoryview(out_of_band)
+            oob = Run(flow.connection.iss, 0, 0, run.window, Options(syn_eos=True), [view], len(view))
+            plan = lay_out(oob.options, dialect=flow.edo.dialect, syn=True)
+            flow.sealer.seal(oob, plan, len(view), out)
+        else:
+            flow.send(run, out)
+
+    # --- SYN-SENT ----------------------------------------------------------------------------------------
+
+    def _pass_on(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        self.flow.deliver(segment, number, key, now)
+
+    def _crossed_syn(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """Crossed SYNs have equal b bits, which turns ENO off (RFC 8547 §4.3)."""
+        if not self.prefer:
+            self.give_up(errno.EPROTO, "simultaneous open: TCP-ENO is off when both sides open actively", now)
+            return
+        self.go_plain("simultaneous open")
+        self.take_plain(segment, number, key, now)
+
+    def _syn_ack(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        flow = self.flow
+        connection = flow.connection
+        if extend(segment.ack, connection.snd_nxt) != connection.iss + 1:
+            flow.deliver(segment, number, None, now, payload=False)
+            return
+        options = segment.options
+        if self.sent_plain_syn:
+            flow.stack.peers.eno_met_silence(flow.key[2], now)
+            self._settle_plain(segment, number, "no answer to SYNs with TCP-ENO", now)
+            return
+        missing = self._missing(options)
+        message = None
+        if missing is None and options.syn_eos and self._offered_eos:
+            fragments = self._behind(segment)
+            if fragments is not None:
+                message = self.message_of(segment, _MESSAGES)
+            if message is None:
+                missing = "SYN-EOS confirmed without an answer"
+        elif missing is None and not options.edo_supported:
+            missing = "no EDO in the SYN-ACK"
+        elif missing is None and not {"auto", "late"} & set(self.security.placements):
+            missing = "SYN-EOS not confirmed, and no other placement is allowed"
+        if missing is not None:
+            if self.prefer:
+                self._settle_plain(segment, number, missing, now)
+                return
+            flow.deliver(segment, number, None, now, payload=False)
+            if not flow.over:
+                self.stage = Stage.HELLO_SENT
+                self.give_up(errno.EPROTO, missing, now)
+            return
+        self._peer_eno = options.eno or b""
+        flow.deliver(segment, number, None, now, payload=False)
+        if flow.over:
+            return
+        self.stage = Stage.HELLO_SENT
+        if message is not None:
+            flow.edo.enable(seen=True)
+            self.facts.placement = "syn"
+            self._outcome(message, now)
+            return
+        flow.edo.take_syn_ack(True)
+        self.facts.placement = "late"
+        self._send_hello(now)
+        self.start_repeating(self._send_hello, f"no answer to the hello after {self.tries + 1} tries", now)
+
+    def _missing(self, options: Options) -> str | None:
+        """What the SYN-ACK lacks of TCP-ENO; None when our TEP was chosen (RFC 8547 §4.4)."""
+        if options.eno is None:
+            return "no ENO in the SYN-ACK"
+        if not isinstance(negotiate(self.eno, single(options)), Negotiated):
+            return "our TEP was not chosen in the SYN-ACK"
+        return None
+
+    def _behind(self, segment: Segment) -> Segment | None:
+        """Read the options behind Data Offset of a SYN-ACK that confirms SYN-EOS (profile.md §1)."""
+        flow = self.flow
+        behind = read_syn_ack(segment.tcp, segment.data_offset, segment.spans, segment.options, flow.edo.dialect)
+        if behind is None:
+            return None
+        segment.header_end = len(segment.tcp)
+        segment.options = read_options(segment.tcp, segment.spans + behind, flow.stack.points)
+        return segment
+
+    def _settle_plain(self, segment: Segment, number: int, reason: str, now: float) -> None:
+        self.go_plain(reason)
+        if not segment.options.edo_supported or self.sent_plain_syn:
+            self.flow.edo.turn_off()
+        else:
+            self.flow.edo.take_syn_ack(True)
+        # Who offered SYN-EOS never takes payload of a SYN-ACK (profile.md §1).
+        self.flow.deliver(segment, number, None, now, payload=not self._offered_eos)
+        self._check_settled()
+
+    # --- the hello is under way --------------------------------------------------------------------------
+
+    def _send_hello(self, now: float) -> None:
+        self.send_message(MessageKind.HELLO, self.agreement.hello)
+
+    def _hello_again(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """A repeated SYN-ACK: it may bring the answer now, else the hello was lost."""
+        if segment.seq != self.flow.connection.irs & 0xFFFFFFFF:
+            self.flow.drop(AoDrop.clear_segment)
+            return
+        if segment.options.syn_eos and self._offered_eos and self._behind(segment) is not None:
+            message = self.message_of(segment, _MESSAGES)
+            if message is not None:
+                self.facts.placement = "syn"
+                self.flow.edo.enable(seen=True)
+                self._outcome(message, now)
+                return
+        self._send_hello(now)
+
+    def _message(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        message = self.message_of(segment, _MESSAGES)
+        self.flow.edo.accepted(True)
+        if message is not None:
+            self.eno_due = False
+            self._outcome(message, now)
+
+    def _exact_reset(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        if number == self.flow.connection.rcv_nxt:
+            self.flow.deliver(segment, number, None, now, payload=False)
+        else:
+            self.flow.drop(AoDrop.clear_segment)
+
+    def _outcome(self, message: tuple[MessageKind, bytes], now: float) -> None:
+        kind, octets = message
+        outcome: Outcome = self.agreement.take(
+            kind, octets, peer_isn=self.flow.connection.irs & 0xFFFFFFFF, peer_eno=self._peer_eno
+        )
+        if outcome.kind is OutcomeKind.keys:
+            self._have_keys(now)
+        elif outcome.kind in (OutcomeKind.refuse, OutcomeKind.refused):
+            self.refused(outcome, now)
+        elif outcome.kind is OutcomeKind.malformed:
+            self.flow.drop(AoDrop.ke_malformed)
+
+    def _have_keys(self, now: float) -> None:
+        self.protect(self.make_keys(self.agreement))
+        self.stage = Stage.KEYED
+        self.ready = not self.security.waits
+        self.send_protected_ack()
+        self.start_repeating(self._probe, "keys agreed but nothing verifies", now)
+        self.flow.settle(now)
+
+    # --- keys exist --------------------------------------------------------------------------------------
+
+    def _probe(self, now: float) -> None:
+        """An empty protected ACK with SEQ = S_A, which TCP always answers (profile.md §5)."""
+        self.send_protected_ack(self.flow.connection.iss)
+
+    def _repetition(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """The peer has not heard from us since its SYN-ACK or answer."""
+        if now - self._answered_at >= ANSWER_INTERVAL:
+            self._answered_at = now
+            self._probe(now)
+
+    def _first_good(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        self.confirm()
+        self.flow.deliver(segment, number, key, now)

@@ -1,0 +1,344 @@
+"""Role B of a key agreement, the passive opener: what it takes, and does (profile.md §5)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from ao.agreement import AgreementB, Outcome, OutcomeKind
+from ao.groups import GROUPS_BY_NAME, BadShare
+from ao.keys import Key
+from ao.messages import MessageKind
+from ao.reasons import AoDrop
+from edo.eno import offered, single, syn_ack_option
+from edo.fast import find_ao
+from edo.layout import lay_out
+from edo.messages import cut
+from edo.plan import Form, Plan
+
+from ..protection import KeyedProtection, Protection, Verdict
+from ..run import RST, SYN, Run
+from ..sealer import Sealer
+from ..security import Security
+from ..segment import Segment
+from ..states import State
+from .agreed import FLAGS, Agreed, Kind, Stage
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+# SYN-ACKs that may carry the answer; from the next one on SYN-EOS is not confirmed (profile.md §5).
+_EXTENDED_SYN_ACKS = 3
+# All SYN-ACKs to an unproven address stay within this many times the IP octets that it sent (profile.md §5).
+_AMPLIFICATION = 3
+# Seconds after A's first ACK without a hello that can be answered: require, prefer (profile.md §5).
+_HELLO_WAIT = 30.0
+_HELLO_WAIT_PREFER = 10.0
+_MESSAGES = frozenset({MessageKind.HELLO, MessageKind.SECOND_HELLO, MessageKind.REFUSE})
+
+
+class AwaitingKeys(Protection):
+    """B has answered and still sends in clear; the shared secret is computed when TCP-AO first arrives.
+
+    So a flood of hellos from unproven addresses costs one key generation each and no more (profile.md §5).
+    """
+
+    __slots__ = ("_make", "keyed")
+
+    def __init__(self, make: Callable[[], KeyedProtection]) -> None:
+        super().__init__()
+        self._make = make
+        self.keyed: KeyedProtection | None = None
+
+    def open(self, segment: Segment, number: int) -> Verdict:
+        if self.keyed is None:
+            if find_ao(segment.spans)[0] == -1:
+                return None
+            try:
+                self.keyed = self._make()
+            except BadShare:
+                return AoDrop.ao_bad_mac
+        return self.keyed.open(segment, number)
+
+    def seal(self, sealer: Sealer, run: Run, plan: Plan, room: int, out: list[bytes]) -> None:
+        sealer.seal(run, plan, room, out)
+
+    def wipe(self) -> None:
+        if self.keyed is not None:
+            self.keyed.wipe()
+
+
+class AgreedB(Agreed):
+    """The passive opener's handshake: made for a SYN whose ENO and extended options allow an agreement."""
+
+    TABLE: ClassVar = {
+        (Stage.SYN_TAKEN, Kind.SYN): "_repeated_syn",
+        (Stage.SYN_TAKEN, Kind.MESSAGE): "_message",
+        (Stage.SYN_TAKEN, Kind.ACK_PLAIN): "_without_eno",
+        (Stage.SYN_TAKEN, Kind.ACK_WITH_ENO): "_await_hello",
+        (Stage.SYN_TAKEN, Kind.RST): "_exact_reset",
+        (Stage.ANSWERED, Kind.GOOD): "_first_good",
+        (Stage.ANSWERED, Kind.SYN): "_repeated_syn",
+        (Stage.ANSWERED, Kind.OUT_OF_BAND): "_repeated_out_of_band",
+        (Stage.ANSWERED, Kind.MESSAGE): "_message",
+        (Stage.ANSWERED, Kind.ACK_PLAIN): "_after_answer",
+        (Stage.ANSWERED, Kind.RST): "_exact_reset",
+        (Stage.CONFIRMED, Kind.GOOD): "_pass_on",
+    }
+
+    def __init__(
+        self,
+        flow: Flow,
+        security: Security,
+        random: Callable[[int], bytes],
+        syn: Segment,
+        received: int,
+        hello: bytes | None,
+    ) -> None:
+        """``syn`` with its options read; ``received`` IP octets of SYN and OOB; ``hello`` the OOB's, if it came."""
+        super().__init__(flow, security, Stage.SYN_TAKEN)
+        self.eno = syn_ack_option()
+        self.eno_due = True
+        self._peer_eno = syn.options.eno or b""
+        self._peer_mss = syn.options.mss or 536
+        self._random = random
+        self.agreement = self._new_agreement()
+        self._received = received
+        self._sent = 0
+        self._syn_acks = 0
+        self._in_syn_ack = False
+        self._extend = False
+        self._syn_ack: Run | None = None
+        flow.edo.take_syn(True)
+        if hello is not None:
+            outcome = self._take_hello(hello)
+            if outcome.kind is OutcomeKind.answer:
+                self._extend = True
+                self._answered("syn")
+            else:
+                # An OOB whose hello would be refused is ignored; the refusal follows in ``late``.
+                self.agreement = self._new_agreement()
+
+    def _new_agreement(self) -> AgreementB:
+        return AgreementB(
+            suites=self.suites,
+            groups=tuple(GROUPS_BY_NAME[name].code for name in self.security.groups),
+            flags=FLAGS,
+            random=self._random,
+        )
+
+    def _take_hello(self, hello: bytes) -> Outcome:
+        connection = self.flow.connection
+        return self.agreement.take_hello(
+            hello,
+            isn=connection.iss & 0xFFFFFFFF,
+            eno=self.eno,
+            peer_isn=connection.irs & 0xFFFFFFFF,
+            peer_eno=self._peer_eno,
+        )
+
+    # --- out ---------------------------------------------------------------------------------------------
+
+    def dress(self, run: Run, now: float, out: list[bytes]) -> None:
+        if self.stage is Stage.PLAIN:
+            self.flow.send(run, out)
+        elif run.flags & SYN:
+            self._syn_ack = run
+            self._send_syn_ack(out, extend=self._extend)
+        elif run.flags & RST:
+            self.send_resets()
+        # Until A's first good MAC nothing else leaves: data and ACKs wait for the keys.
+
+    def _send_syn_ack(self, out: list[bytes], *, extend: bool) -> None:
+        """The SYN-ACK, with the answer behind Data Offset where SYN-EOS is confirmed (profile.md §5)."""
+        run = self._syn_ack
+        if run is None:
+            return
+        flow = self.flow
+        options = run.options
+        options.eno = self.eno
+        options.syn_eos = False
+        options.edo_supported = False
+        packets: list[bytes] = []
+        if extend and self._syn_acks < _EXTENDED_SYN_ACKS and self.agreement.answer is not None:
+            options.syn_eos = True
+            plan = lay_out(
+                options,
+                extension=Form.LONG,
+                behind=True,
+                riders=cut(MessageKind.ANSWER, self.agreement.answer),
+                dialect=flow.edo.dialect,
+                syn=True,
+            )
+            flow.sealer.seal(run, plan, 1, packets)
+            config = flow.connection.config
+            fits = plan.header_octets - 20 <= min(self._peer_mss, config.mtu - config.ip_header - 20)
+            if not fits or self._sent + len(packets[0]) > _AMPLIFICATION * self._received:
+                packets.clear()
+                options.syn_eos = False
+        if packets:
+            self._in_syn_ack = True
+        else:
+            options.edo_supported = True
+            flow.send(run, packets)
+        self._syn_acks += 1
+        self._sent += sum(map(len, packets))
+        out.extend(packets)
+
+    # --- in ----------------------------------------------------------------------------------------------
+
+    def _pass_on(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        self.flow.deliver(segment, number, key, now)
+
+    def _repeated_syn(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """A repeated SYN gets the SYN-ACK that its options ask for."""
+        flow = self.flow
+        connection = flow.connection
+        if segment.seq != connection.irs & 0xFFFFFFFF:
+            flow.drop(AoDrop.clear_segment)
+            return
+        self._received += segment.ip_octets
+        options = segment.options
+        if options.eno is None:
+            if self.prefer and connection.state is State.SYN_RECEIVED:
+                self.go_plain("the SYN was repeated without ENO")
+                flow.edo.turn_off()
+                self._plain_syn_ack()
+            else:
+                self.give_up(errno.EPROTO, "the SYN was repeated without ENO", now)
+            return
+        if not options.syn_eos and not options.edo_supported:
+            flow.drop(AoDrop.clear_segment)
+            return
+        self._send_syn_ack(flow.stack.out, extend=options.syn_eos)
+
+    def _plain_syn_ack(self) -> None:
+        run = self._syn_ack
+        if run is not None:
+            options = run.options
+            options.eno = None
+            options.syn_eos = False
+            options.edo_supported = False
+            self.flow.send(run, self.flow.stack.out)
+
+    def _repeated_out_of_band(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        self.flow.read_inside(segment)
+        if segment.options.syn_eos and segment.seq == self.flow.connection.irs & 0xFFFFFFFF and self._extend:
+            self._received += segment.ip_octets
+            self._send_syn_ack(self.flow.stack.out, extend=True)
+        else:
+            self.flow.drop(AoDrop.clear_segment)
+
+    def _await_hello(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """A's ACK without a hello: it has to follow in time."""
+        self.flow.drop(AoDrop.clear_segment)
+        if self.next_deadline is None:
+            self.next_deadline = now + (_HELLO_WAIT_PREFER if self.prefer else _HELLO_WAIT)
+
+    def advance(self, now: float) -> None:
+        if self.stage is Stage.SYN_TAKEN:
+            self.give_up(errno.ETIMEDOUT, "no hello came", now)
+        else:
+            super().advance(now)
+
+    def _message(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        self._received += segment.ip_octets
+        message = self.message_of(segment, _MESSAGES)
+        if message is None:
+            return
+        kind, octets = message
+        flow = self.flow
+        self.eno_due = False
+        flow.edo.accepted(True)
+        # The segment counts as an empty one at the stream's start, and may be the ACK that ends the handshake.
+        flow.deliver(segment, flow.connection.irs + 1, None, now, payload=False)
+        if flow.over:
+            return
+        if kind is MessageKind.REFUSE:
+            self.give_up(errno.ECONNABORTED, "the peer refused the agreement", now)
+            return
+        outcome = self._take_hello(octets)
+        if outcome.kind in (OutcomeKind.answer, OutcomeKind.repeated):
+            first = self.facts.placement != "late"
+            self._answered("late")
+            self._send_answer(now)
+            if first:
+                self.start_repeating(self._send_answer, "keys agreed but nothing verifies", now)
+                self.ready = not self.security.waits
+                flow.settle(now)
+        elif outcome.kind in (OutcomeKind.refuse, OutcomeKind.refused):
+            self.refused(outcome, now)
+        elif outcome.kind is OutcomeKind.malformed:
+            flow.drop(AoDrop.ke_malformed)
+        else:
+            flow.drop(AoDrop.ke_repeated_differently)
+
+    def _send_answer(self, now: float) -> None:
+        if self.agreement.answer is not None:
+            self.send_message(MessageKind.ANSWER, self.agreement.answer)
+
+    def _answered(self, placement: str) -> None:
+        self.facts.placement = placement
+        if self.stage is Stage.SYN_TAKEN:
+            self.stage = Stage.ANSWERED
+            self.flow.protection = AwaitingKeys(self._make_keys)
+            self.stop_repeating()
+
+    def _make_keys(self) -> KeyedProtection:
+        return self.make_keys(self.agreement)
+
+    def _without_eno(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """The first ACK has no ENO: RFC 8547 goes on in clear, ``require`` does not."""
+        if not self.acceptable(segment, number):
+            self.flow.drop(AoDrop.clear_segment)
+        elif self.prefer:
+            self.go_plain("no ENO in the ACK")
+            self.take_plain(segment, number, key, now)
+        else:
+            self.give_up(errno.EPROTO, "no ENO in the ACK", now)
+
+    def _after_answer(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """After an answer in a SYN-ACK, a clear ACK of the SYN may hide ciphertext: RST under any policy."""
+        if self._in_syn_ack and self.acceptable(segment, number):
+            self.give_up(errno.EPROTO, "keys were answered and a clear ACK came", now)
+        else:
+            self.flow.drop(AoDrop.clear_segment)
+
+    def _exact_reset(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        if number == self.flow.connection.rcv_nxt:
+            self.flow.deliver(segment, number, None, now, payload=False)
+        else:
+            self.flow.drop(AoDrop.clear_segment)
+
+    def _first_good(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        flow = self.flow
+        connection = flow.connection
+        protection = flow.protection
+        assert isinstance(protection, AwaitingKeys)
+        assert protection.keyed is not None
+        if (
+            connection.state is State.SYN_RECEIVED
+            and number == connection.irs
+            and len(segment.tcp) == segment.header_end
+        ):
+            # A's probe at SEQ = S_A ends the handshake as an ACK at RCV.NXT would.
+            number = connection.rcv_nxt
+        self.protect(protection.keyed)
+        self.confirm()
+        flow.deliver(segment, number, key, now)
+        if not flow.over and connection.state is not State.CLOSED:
+            self.send_protected_ack()
+            flow.settle(now)
+
+
+def takes(security: Security, syn: Segment, *, out_of_band: bool) -> str | None:
+    """Why a listener cannot agree on keys with the sender of ``syn``; None when it can (profile.md §3)."""
+    options = syn.options
+    if options.eno is None:
+        return "no ENO in the SYN"
+    if not offered(single(options)):
+        return "no valid TEP in the SYN"
+    if not options.edo_supported and not out_of_band:
+        return "no EDO in the SYN"
+    return None

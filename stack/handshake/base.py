@@ -1,0 +1,136 @@
+"""Handshake: sees every segment until a connection is settled, and dresses those that leave (profile.md §5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ao.keys import Key
+from edo.extended import find_extension
+from edo.negotiation import EdoState
+
+from ..run import ACK, RST, SYN, Run
+from ..segment import Segment
+from ..seqnum import extend
+from ..states import State
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+
+class Facts:
+    """What held at the end of a handshake: the names of the line of a finished connection."""
+
+    __slots__ = (
+        "authenticated",
+        "cipher",
+        "fallback",
+        "group",
+        "mac",
+        "mode",
+        "placement",
+        "requested",
+        "session_id",
+    )
+
+    def __init__(self, requested: str) -> None:
+        self.requested = requested
+        self.mode = "none"
+        self.fallback: str | None = None
+        self.placement: str | None = None
+        self.group: str | None = None
+        self.mac: str | None = None
+        self.cipher: str | None = None
+        self.session_id: str | None = None
+        self.authenticated = False
+
+
+class Handshake:
+    """The handshake of a connection without keys: EDO's negotiation is all there is.
+
+    ``syn_ack_eno`` is the ENO option that a SYN-ACK carries, if any. ``settled``: segments need
+    no longer be shown; ``ready``: connect or accept may return; ``next_deadline`` in seconds of
+    the stack's clock, None without a timer.
+    """
+
+    next_deadline: float | None = None
+
+    def __init__(self, flow: Flow, requested: str = "none") -> None:
+        self.flow = flow
+        self.facts = Facts(requested)
+        self.ready = False
+        self.settled = False
+        self.syn_ack_eno: bytes | None = None
+
+    def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """Take a segment that protection let pass: ``key`` it verified under, None for a clear one."""
+        self.take_plain(segment, number, key, now)
+
+    def take_plain(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """RFC 9293 with EDO's negotiation (draft-ietf-tcpm-tcp-edo §5): what needs no key agreement."""
+        flow = self.flow
+        if not flow.read_behind(segment):
+            return
+        connection = flow.connection
+        edo = flow.edo
+        if segment.flags & SYN:
+            if connection.state is State.SYN_SENT and not segment.flags & RST:
+                if segment.flags & ACK:
+                    if extend(segment.ack, connection.snd_nxt) == connection.iss + 1:
+                        edo.take_syn_ack(segment.options.edo_supported)
+                else:
+                    # Crossed SYNs: the SYN-ACK that answers drops the offer where the peer made none (N7).
+                    edo.take_syn(segment.options.edo_supported)
+        elif edo.state is EdoState.UNCONFIRMED and self.acceptable(segment, number):
+            edo.accepted(flow_extension(flow, segment))
+        flow.extension_seen = flow_extension(flow, segment)
+        flow.deliver(segment, number, key, now)
+        self._check_settled()
+
+    def acceptable(self, segment: Segment, number: int) -> bool:
+        """Whether an ACK segment lies in the window and acknowledges nothing unsent (RFC 9293 §3.10.7.4)."""
+        connection = self.flow.connection
+        if segment.flags & RST or not segment.flags & ACK:
+            return False
+        ack = extend(segment.ack, connection.snd_nxt)
+        window = connection.rcv_wnd
+        return connection.rcv_nxt <= number <= connection.rcv_nxt + window and (
+            connection.iss < ack <= connection.snd_nxt
+        )
+
+    def _check_settled(self) -> None:
+        if self.ready and self.flow.edo.state in (EdoState.OFF, EdoState.CONFIRMED):
+            self.settled = True
+
+    def established(self, now: float) -> None:
+        """The connection completed its three-way handshake."""
+        self.ready = True
+        self._check_settled()
+
+    def dress(self, run: Run, now: float, out: list[bytes]) -> None:
+        """Send a run of the connection with what the handshake adds to it, or hold it back."""
+        self.dress_plain(run, out)
+
+    def dress_plain(self, run: Run, out: list[bytes]) -> None:
+        """Add EDO's offer to a SYN; everything else goes out as it is."""
+        if run.flags & SYN:
+            edo = self.flow.edo
+            if run.flags & ACK:
+                run.options.edo_supported = edo.state is not EdoState.OFF
+                run.options.eno = self.syn_ack_eno
+            else:
+                run.options.edo_supported = edo.offer()
+        self.flow.send(run, out)
+
+    def advance(self, now: float) -> None:
+        """Run the handshake's own timers."""
+
+    def abort(self, now: float) -> None:
+        """The application gives the connection up."""
+        self.flow.connection.abort(now)
+
+
+def flow_extension(flow: Flow, segment: Segment) -> bool:
+    """Whether the segment carries an EDO Extension inside Data Offset."""
+    if flow.edo.state is EdoState.OFF:
+        return False
+    return find_extension(segment.tcp, segment.spans, segment.data_offset, flow.edo.dialect) is not None

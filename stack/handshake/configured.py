@@ -1,0 +1,171 @@
+"""TCP-AO with configured keys: every segment is signed, the SYN under keys of its own (RFC 5925 §5.2, §7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ao.keys import Key, KeyRing, configured_key, syn_receive, syn_send
+from ao.mkt import Mkt, MktTable
+from ao.reasons import AoDrop
+from ao.traffic_keys import SocketPair
+from edo.codepoints import Dialect
+from edo.plan import Plan
+
+from ..protection import Protection, Verdict, locate_ao, verify
+from ..run import ACK, SYN, Run
+from ..sealer import Sealer
+from ..segment import Segment
+from .base import Handshake
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+
+class ConfiguredProtection(Protection):
+    """TCP-AO by the MKTs of a socket pair, from the first SYN on.
+
+    Before both ISNs are known a SYN is signed and verified under traffic keys of its own; after that a ring serves
+    that holds a key for every MKT of the pair (RFC 5925 §4.4). A segment without TCP-AO is never accepted.
+    """
+
+    __slots__ = ("_dialect", "_local_isn", "_mkt", "_pair", "_ring", "_table")
+
+    def __init__(self, table: MktTable, mkt: Mkt, pair: SocketPair, local_isn: int, dialect: Dialect) -> None:
+        super().__init__()
+        self._table = table
+        self._mkt = mkt
+        self._pair = pair
+        self._local_isn = local_isn
+        self._ring: KeyRing | None = None
+        self._dialect = dialect
+
+    @property
+    def ao_octets(self) -> int:
+        ring = self._ring
+        return (self._mkt.option_mac_octets if ring is None else ring.current.mac_octets) + 4
+
+    @property
+    def key_ids(self) -> tuple[int, int]:
+        ring = self._ring
+        if ring is None:
+            return (self._mkt.send_id, self._mkt.recv_id)
+        return (ring.current.send_id, ring.rnext.recv_id)
+
+    @property
+    def authenticates(self) -> bool:
+        return True
+
+    @property
+    def mac(self) -> str:
+        """Name of the MAC that signs."""
+        ring = self._ring
+        if ring is not None:
+            for mkt in self._table.matching(self._pair):
+                if mkt.send_id == ring.current.send_id:
+                    return mkt.mac
+        return self._mkt.mac
+
+    @property
+    def knows_both(self) -> bool:
+        """Whether both ISNs are known."""
+        return self._ring is not None
+
+    def open(self, segment: Segment, number: int) -> Verdict:
+        place = locate_ao(segment)
+        if place is None:
+            return AoDrop.ao_required
+        if not isinstance(place, tuple):
+            return place
+        offset, octets = place
+        key_id = segment.tcp[offset + 2]
+        ring = self._ring
+        if ring is None or segment.flags & (SYN | ACK) == SYN:
+            mkt = self._table.incoming(self._pair, key_id)
+            if mkt is None:
+                return AoDrop.ao_key_not_found
+            if segment.flags & (SYN | ACK) == SYN:
+                return _open_syn(mkt, self._pair, segment, offset, octets, self._dialect, self._local_isn)
+            # SYN-SENT: a SYN-ACK, and nothing else, tells the peer's ISN.
+            if not segment.flags & SYN:
+                return AoDrop.ao_key_not_found
+            key = configured_key(mkt, self._pair, self._local_isn, segment.seq)
+            return verify(segment, segment.seq, key, offset, octets, self._dialect)
+        found = ring.find(key_id)
+        if found is None:
+            return AoDrop.ao_key_not_found
+        verdict = verify(segment, number, found, offset, octets, self._dialect)
+        if verdict is found:
+            ring.learn(segment.tcp[offset + 3])
+        return verdict
+
+    def both_known(self, remote_isn: int, key_id: int, rnext_key_id: int) -> None:
+        """The peer's first segment verified: from now on a ring serves.
+
+        Its RNextKeyID names the key to send under and its KeyID the one to ask for, where there are such keys
+        (RFC 5925 §7.5; Linux does so on accepting).
+        """
+        keys = [
+            configured_key(mkt, self._pair, self._local_isn, remote_isn) for mkt in self._table.matching(self._pair)
+        ]
+        current = next((key for key in keys if key.send_id == rnext_key_id), None)
+        current = current or next(key for key in keys if key.send_id == self._mkt.send_id)
+        ring = KeyRing(current, *(key for key in keys if key is not current))
+        ring.rnext = ring.find(key_id) or current
+        self._ring = ring
+
+    def seal(self, sealer: Sealer, run: Run, plan: Plan, room: int, out: list[bytes]) -> None:
+        if run.flags & (SYN | ACK) == SYN:
+            sign = syn_send(self._mkt, self._pair, self._local_isn)
+            sealer.seal(run, plan, room, out, sign, None, self._mkt.cover_options)
+        elif self._ring is not None:
+            key = self._ring.current
+            sealer.seal(run, plan, room, out, key.sign, key.encrypt, key.cover_options)
+        # Without the peer's ISN nothing but a SYN can be signed, and an unsigned segment would be dropped.
+
+    def wipe(self) -> None:
+        if self._ring is not None:
+            self._ring.wipe()
+
+
+def _open_syn(
+    mkt: Mkt, pair: SocketPair, segment: Segment, ao_offset: int, ao_octets: int, dialect: Dialect, local_isn: int
+) -> Verdict:
+    """Verify a SYN without ACK under its Receive_SYN key (RFC 5925 §5.2): the connection's key, or a reason."""
+    key = configured_key(mkt, pair, local_isn, segment.seq)
+    syn_key = Key(
+        send_id=key.send_id,
+        recv_id=key.recv_id,
+        mac_octets=key.mac_octets,
+        sign=key.sign,
+        check=syn_receive(mkt, pair, segment.seq),
+        encrypt=None,
+        decrypt=None,
+        cover_options=key.cover_options,
+    )
+    verdict = verify(segment, segment.seq, syn_key, ao_offset, ao_octets, dialect)
+    return key if verdict is syn_key else verdict
+
+
+class ConfiguredHandshake(Handshake):
+    """RFC 9293's handshake under configured keys."""
+
+    def __init__(self, flow: Flow, protection: ConfiguredProtection) -> None:
+        super().__init__(flow, "ao")
+        self._protection = protection
+        flow.protection = protection
+        self.facts.mode = "ao"
+        self.facts.mac = protection.mac
+        self.facts.authenticated = True
+
+    def learn(self, segment: Segment) -> None:
+        """Take ISN and key ids from the peer's SYN or SYN-ACK, whose MAC was good."""
+        place = locate_ao(segment)
+        assert isinstance(place, tuple)
+        offset = place[0]
+        self._protection.both_known(segment.seq, segment.tcp[offset + 2], segment.tcp[offset + 3])
+        self.facts.mac = self._protection.mac
+
+    def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        if segment.flags & SYN and not self._protection.knows_both:
+            self.learn(segment)
+        self.take_plain(segment, number, key, now)

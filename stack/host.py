@@ -1,0 +1,356 @@
+"""Stack: addresses, demultiplexing, listeners and timers; batches of IP packets in and out (RFC 9293 §3.10.7).
+
+Six verbs: ``receive``, ``advance``, ``take_output``, ``next_deadline``, ``connect`` or ``listen``, ``take_ready``.
+Nothing that arrives raises: what cannot be used is dropped silently and counted in ``drops`` under its reason.
+"""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from edo.codepoints import POINTS, CodePoints
+from edo.fast import read_options
+from edo.negotiation import Edo
+from edo.options import Options
+from edo.plan import Plan
+from edo.reasons import EdoDrop
+from edo.walk import walk
+
+from . import dial, icmp
+from .attempt import Attempt
+from .batch import Batch, Checksum, Octets
+from .checksum import ones_complement_sum, pseudo_header_sum
+from .config import TcpConfig
+from .connection import Connection
+from .events import TcpError
+from .flow import Flow, FlowKey
+from .ip import ICMP, ICMPV6, TCP, Ip, address_octets, parse
+from .isn import InitialNumbers
+from .listener import Listener
+from .passive import Passive, is_out_of_band
+from .peers import Peers
+from .ratelimit import RateLimit
+from .resets import reset_for
+from .reuse import may_reuse
+from .run import ACK, RST, SYN, Run
+from .sealer import Sealer
+from .security import Security
+from .segment import Segment
+from .states import State
+
+# Resets and ICMP replies that strangers can draw, a second and at once (RFC 4443 §2.4 f; RFC 9293 §3.5.2 has none).
+_ANSWERS_PER_SECOND = 1000
+_ANSWERS_AT_ONCE = 200
+_FIXED_HEADER = 20
+_BARE = Plan(b"", _FIXED_HEADER)
+
+
+class Timed(Protocol):
+    """What the stack's timers serve: lazily re-armed, so a timer may fire early and never late."""
+
+    scheduled: float | None
+    over: bool
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When ``advance`` has something to do, seconds."""
+
+    def advance(self, now: float) -> None:
+        """Run what is due."""
+
+
+class Stack:
+    """A TCP/IP host with its own addresses.
+
+    ``addresses`` in CIDR or plain text form; ``config`` is the base of every connection's settings, of which
+    ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for. Raises
+    ValueError for an address that is none. Times are seconds of one monotonic clock, passed in.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        *,
+        random: Callable[[int], bytes],
+        config: TcpConfig | None = None,
+        points: CodePoints = POINTS,
+    ) -> None:
+        self.addresses = tuple(ipaddress.ip_interface(address).ip.packed for address in addresses)
+        if not self.addresses:
+            raise ValueError("a stack needs at least one address")
+        self.random = random
+        self.config = config or TcpConfig()
+        self._config_v6 = replace(self.config, ip_header=40)
+        self.points = points
+        self.now = 0.0
+        self.drops: Counter[str] = Counter()
+        self.downgrades: Counter[str] = Counter()
+        self.flows: dict[FlowKey, Flow] = {}
+        self.peers = Peers()
+        self.passive = Passive(self)
+        self.out: list[bytes] = []
+        self._listeners: dict[tuple[bytes | None, int], Listener] = {}
+        self._numbers = InitialNumbers(random(32))
+        self._timers: list[tuple[float, int, Timed]] = []
+        self._timer_count = 0
+        self._dirty: dict[Flow, None] = {}
+        self._received: dict[Flow, None] = {}
+        self._ready: dict[Attempt | Listener, None] = {}
+        self._answers = RateLimit(_ANSWERS_PER_SECOND, _ANSWERS_AT_ONCE)
+
+    # --- the six verbs -----------------------------------------------------------------------------------
+
+    def connect(
+        self,
+        remote: tuple[str, int],
+        *,
+        now: float,
+        local_port: int = 0,
+        local_address: str | None = None,
+        security: Security | None = None,
+    ) -> Attempt:
+        """Begin a connection to ``remote`` (address, port); ``local_port`` 0 takes any.
+
+        Raises ValueError for an address or port that is none, OSError (EADDRNOTAVAIL, EADDRINUSE, EAFNOSUPPORT,
+        ENOKEY) where it cannot begin. Failure after that is told by a ``Closed`` event.
+        """
+        self.now = now
+        return dial.connect(self, remote, local_port, local_address, security or Security(), now)
+
+    def listen(
+        self, port: int, *, address: str | None = None, security: Security | None = None, backlog: int = 1024
+    ) -> Listener:
+        """Take connections on ``port`` of ``address`` (None: of every own address).
+
+        ``backlog`` (>= 1) bounds those that were not accepted yet. Raises OSError (EADDRINUSE, EADDRNOTAVAIL).
+        """
+        if not 0 < port < 65536:
+            raise ValueError(f"port {port} is not in 1-65535")
+        local = None if address is None else address_octets(address)
+        if local is not None and local not in self.addresses:
+            raise OSError(errno.EADDRNOTAVAIL, f"{address} is not an address of this stack")
+        if (local, port) in self._listeners:
+            raise OSError(errno.EADDRINUSE, f"port {port} is already listening")
+        listener = Listener(self, local, port, security or Security(), max(backlog, 1))
+        self._listeners[local, port] = listener
+        return listener
+
+    def receive(self, batch: Batch, now: float) -> None:
+        """Take a batch of IP packets that arrived; each connection decides once on acknowledging it."""
+        self.now = now
+        checksums = batch.checksums
+        for index, packet in enumerate(batch.packets):
+            self._packet(packet, Checksum.FINISHED if checksums is None else checksums[index], now)
+        received = self._received
+        if received:
+            self._received = {}
+            for flow in received:
+                flow.finish(now)
+
+    def advance(self, now: float) -> None:
+        """Run every timer that is due."""
+        self.now = now
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            timed = heapq.heappop(timers)[2]
+            timed.scheduled = None
+            if timed.over:
+                continue
+            deadline = timed.next_deadline
+            if deadline is not None and deadline <= now:
+                timed.advance(now)
+            self.arm(timed)
+
+    def take_output(self, now: float) -> Batch:
+        """Return the packets that are to be sent now."""
+        self.now = now
+        dirty, self._dirty = self._dirty, {}
+        for flow in dirty:
+            flow.take_output(now, self.out)
+            self.arm(flow)
+        out, self.out = self.out, []
+        return Batch(out)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When ``advance`` may have something to do, seconds; None for never."""
+        return self._timers[0][0] if self._timers else None
+
+    def take_ready(self) -> list[Attempt | Listener]:
+        """What has events or connections for its owner since the last call."""
+        ready = list(self._ready)
+        self._ready.clear()
+        return ready
+
+    # --- packets in --------------------------------------------------------------------------------------
+
+    def _packet(self, packet: Octets, state: Checksum, now: float) -> None:
+        ip = parse(packet)
+        if ip.__class__ is not Ip:
+            self.drops[str(ip)] += 1
+            return
+        assert isinstance(ip, Ip)
+        if ip.destination not in self.addresses:
+            self.drops["not_ours"] += 1
+        elif ip.protocol == TCP:
+            self._tcp(ip, packet, state, now)
+        elif ip.protocol in (ICMP, ICMPV6):
+            self._icmp(ip, packet, now)
+        else:
+            self.drops["unknown_protocol"] += 1
+
+    def _tcp(self, ip: Ip, packet: Octets, state: Checksum, now: float) -> None:
+        tcp = ip.payload(packet)
+        size = len(tcp)
+        if size < _FIXED_HEADER:
+            self.drops[EdoDrop.MALFORMED_OPTION] += 1
+            return
+        segment = Segment(ip.source, ip.destination, ip.ttl, ip.ecn, ip.total_octets, tcp)
+        key = FlowKey((ip.destination, segment.destination_port, ip.source, segment.source_port))
+        flow = self.flows.get(key)
+        # Over correct octets the sum of everything, checksum included, is a multiple of 0xFFFF (RFC 1071 §1).
+        if state is not Checksum.UNFINISHED and (
+            (ones_complement_sum(tcp) + pseudo_header_sum(ip.source, ip.destination, size)) % 0xFFFF
+            or state is Checksum.BAD
+        ):
+            self._drop(flow, "bad_checksum")
+            return
+        spans = walk(tcp, _FIXED_HEADER, segment.data_offset) if segment.sound else None
+        if spans is None:
+            self._drop(flow, EdoDrop.MALFORMED_OPTION)
+            return
+        segment.spans = spans
+        if flow is None or (segment.flags & (SYN | ACK | RST) == SYN and self._reborn(flow, segment, now)):
+            self._unmatched(key, segment, now)
+        else:
+            flow.receive(segment, now)
+            self._received[flow] = None
+            self._dirty[flow] = None
+
+    def _drop(self, flow: Flow | None, reason: str) -> None:
+        if flow is not None:
+            flow.drop(reason)
+        else:
+            self.drops[reason] += 1
+
+    def _reborn(self, flow: Flow, segment: Segment, now: float) -> bool:
+        """Whether a SYN may end a TIME-WAIT early and begin anew (RFC 6191 §2, RFC 9293 §3.6.1)."""
+        if flow.connection.state is not State.TIME_WAIT or self._listener(flow.key) is None:
+            return False
+        options = read_options(segment.tcp, segment.spans, self.points)
+        if not may_reuse(flow.connection, segment.seq, options):
+            return False
+        flow.leave()
+        return True
+
+    def _listener(self, key: FlowKey) -> Listener | None:
+        return self._listeners.get((key[0], key[1])) or self._listeners.get((None, key[1]))
+
+    def _unmatched(self, key: FlowKey, segment: Segment, now: float) -> None:
+        """A segment of no connection: LISTEN or CLOSED (RFC 9293 §3.10.7.1, §3.10.7.2)."""
+        listener = self._listener(key)
+        flags = segment.flags
+        if is_out_of_band(segment):
+            pending = listener.pending(key) if listener is not None else None
+            if pending is not None:
+                self.passive.out_of_band(pending, segment, now)
+                return
+            # A stray OOB is never answered, on open and closed ports (profile.md §1).
+            segment.options = read_options(segment.tcp, segment.spans, self.points)
+            if segment.options.syn_eos or (listener is not None and not flags & SYN):
+                self.drops[EdoDrop.STRAY_OOB] += 1
+                return
+        if listener is not None and flags & (SYN | ACK | RST) == SYN:
+            self.passive.syn(listener, key, segment, now)
+        else:
+            self.reset(segment, now)
+
+    def reset(self, segment: Segment, now: float) -> None:
+        """Answer a segment that no connection takes with RST, if it is to be answered (RFC 9293 §3.10.7.1)."""
+        answer = reset_for(segment.seq, segment.ack, segment.flags, segment.sequence_octets())
+        if answer is None or not self._answers.allow(now):
+            return
+        seq, ack, flags = answer
+        sealer = Sealer(segment.destination, segment.destination_port, segment.source, segment.source_port)
+        sealer.seal(Run(seq, ack, flags, 0, Options()), _BARE, 1, self.out)
+
+    def _icmp(self, ip: Ip, packet: Octets, now: float) -> None:
+        taken = icmp.take(ip, packet)
+        if isinstance(taken, bytes):
+            if self._answers.allow(now):
+                self.out.append(taken)
+        elif isinstance(taken, icmp.IcmpError):
+            self._icmp_error(taken, now)
+        else:
+            self.drops[str(taken)] += 1
+
+    def _icmp_error(self, error: icmp.IcmpError, now: float) -> None:
+        """An ICMP error about one of our segments: believed only as far as RFC 5927 §4 goes."""
+        flow = self.flows.get(FlowKey((error.source, error.source_port, error.destination, error.destination_port)))
+        if flow is None:
+            self.drops["icmp_no_connection"] += 1
+            return
+        connection = flow.connection
+        distance = (error.seq - connection.snd_una) & 0xFFFFFFFF
+        if flow.protection.authenticates:
+            # TCP-AO ignores what cannot be authenticated (RFC 5925 §7.8).
+            flow.drop("icmp_ignored")
+        elif distance > connection.snd_nxt - connection.snd_una:
+            flow.drop("icmp_out_of_window")
+        elif error.kind is icmp.IcmpKind.TOO_BIG:
+            connection.path_mtu(error.mtu, now)
+            self.touch(flow)
+        elif error.kind is icmp.IcmpKind.UNREACHABLE and connection.state is State.SYN_SENT:
+            flow.fail(TcpError(errno.EHOSTUNREACH, "the network says that the host cannot be reached"), now)
+
+    # --- for flows, listeners and attempts ---------------------------------------------------------------
+
+    def new_flow(self, key: FlowKey, security: Security, *, active: bool, now: float) -> Flow:
+        """Make a flow that is not yet known to the stack; its handshake is the caller's to set."""
+        config = self.config if len(key[0]) == 4 else self._config_v6
+        numbers = self._numbers
+        connection = Connection(config, numbers.number(key, now), clock_offset=numbers.offset(key))
+        edo = Edo(security.edo_policy, active=active, dialect=security.dialect)
+        return Flow(self, key, connection, edo, now)
+
+    def add_flow(self, flow: Flow) -> None:
+        """From now on the flow gets its segments."""
+        self.flows[flow.key] = flow
+        self._dirty[flow] = None
+
+    def forget(self, flow: Flow) -> None:
+        """The flow gets no more segments."""
+        if self.flows.get(flow.key) is flow:
+            del self.flows[flow.key]
+
+    def unlisten(self, listener: Listener) -> None:
+        """The listener takes no more SYNs."""
+        self._listeners.pop((listener.address, listener.port), None)
+
+    def touch(self, flow: Flow) -> None:
+        """The flow may have output, or another deadline."""
+        self._dirty[flow] = None
+
+    def ready(self, item: Attempt | Listener) -> None:
+        """``item`` has something for its owner."""
+        self._ready[item] = None
+
+    def arm(self, timed: Timed) -> None:
+        """See to it that ``advance`` serves ``timed`` in time."""
+        if timed.over:
+            return
+        deadline = timed.next_deadline
+        if deadline is not None and (timed.scheduled is None or deadline < timed.scheduled):
+            timed.scheduled = deadline
+            self._timer_count += 1
+            heapq.heappush(self._timers, (deadline, self._timer_count, timed))
+
+    def redial(self, attempt: Attempt, flow: Flow, error: TcpError) -> Flow | None:
+        """The connection that takes the place of one that failed under ``prefer``; None where none may."""
+        return dial.redial(self, attempt, flow, error, self.now)

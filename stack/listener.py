@@ -1,0 +1,150 @@
+"""Listener: a port that takes connections, its backlog and the SYNs that wait for their out-of-band segment."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+from edo.fast import read_options
+from edo.messages import Assembler, Took
+from edo.syneos import read_oob
+
+from .attempt import Attempt
+from .security import Security
+from .segment import Segment
+
+if TYPE_CHECKING:
+    from ao.messages import MessageKind
+
+    from .flow import Flow, FlowKey
+    from .host import Stack
+
+# SYNs that wait for their OOB at the same time, and how long each does: min(this, initial RTO / 4), seconds.
+_PENDING_LIMIT = 256
+OOB_WAIT = 0.2
+
+
+class PendingSyn:
+    """A SYN that waits for its out-of-band segment; it is no connection yet (profile.md §5).
+
+    ``octets`` are the packet's own copy, since a packet's memory is not ours beyond its batch.
+    """
+
+    __slots__ = ("key", "listener", "next_deadline", "over", "scheduled", "segment")
+
+    def __init__(self, listener: Listener, key: FlowKey, segment: Segment, deadline: float) -> None:
+        self.listener = listener
+        self.key = key
+        self.segment = segment
+        self.next_deadline: float | None = deadline
+        self.scheduled: float | None = None
+        self.over = False
+
+    def advance(self, now: float) -> None:
+        """The OOB did not come: go on as if SYN-EOS had not been there (SYN-EOS §6)."""
+        self.listener.out_of_band_missed(self, now)
+
+
+class Listener:
+    """Connections that were accepted wait in it; ``accept`` takes the next one.
+
+    ``backlog`` bounds connections that are not yet accepted, half-open ones included: beyond it SYNs are dropped.
+    """
+
+    def __init__(self, stack: Stack, address: bytes | None, port: int, security: Security, backlog: int) -> None:
+        self.stack = stack
+        self.address = address
+        self.port = port
+        self.security = security
+        self.backlog = backlog
+        self.owner: object | None = None
+        self.closed = False
+        self._queue: deque[Attempt] = deque()
+        self._half_open: dict[Flow, None] = {}
+        self._pending: OrderedDict[FlowKey, PendingSyn] = OrderedDict()
+
+    # --- the application ---------------------------------------------------------------------------------
+
+    def accept(self) -> Attempt | None:
+        """The next connection, None when there is none."""
+        return self._queue.popleft() if self._queue else None
+
+    def close(self) -> None:
+        """Take no more connections; those that were not accepted are reset (RFC 9293 §3.10.4)."""
+        if self.closed:
+            return
+        self.closed = True
+        self.stack.unlisten(self)
+        for pending in self._pending.values():
+            pending.over = True
+        self._pending.clear()
+        for flow in list(self._half_open):
+            flow.abort()
+        while self._queue:
+            self._queue.popleft().abort()
+
+    # --- the stack ---------------------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether another SYN has to be dropped."""
+        return len(self._half_open) + len(self._queue) + len(self._pending) >= self.backlog
+
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the backlog is taken: SYN-EOS is not confirmed then (profile.md §5)."""
+        return 2 * (len(self._half_open) + len(self._pending)) >= self.backlog
+
+    def opened(self, flow: Flow) -> None:
+        """A half-open connection was made for this listener."""
+        flow.listener = self
+        self._half_open[flow] = None
+
+    def offer(self, flow: Flow) -> None:
+        """The connection may be accepted."""
+        self._half_open.pop(flow, None)
+        if self.closed:
+            flow.abort()
+            return
+        attempt = Attempt(self.stack, flow, "accept", flow.started)
+        flow.attempt = attempt
+        self._queue.append(attempt)
+        self.stack.ready(self)
+
+    def gone(self, flow: Flow) -> None:
+        """A half-open connection ended before it could be accepted."""
+        self._half_open.pop(flow, None)
+
+    def pending(self, key: FlowKey) -> PendingSyn | None:
+        """The SYN of this socket pair that waits for its OOB."""
+        return self._pending.get(key)
+
+    def await_out_of_band(self, key: FlowKey, segment: Segment, deadline: float) -> PendingSyn | None:
+        """Keep a SYN until its OOB comes; None when too many wait already."""
+        if len(self._pending) >= _PENDING_LIMIT:
+            return None
+        segment.tcp = memoryview(bytes(segment.tcp))
+        pending = PendingSyn(self, key, segment, deadline)
+        self._pending[key] = pending
+        return pending
+
+    def release(self, pending: PendingSyn) -> None:
+        """The SYN waits no longer."""
+        pending.over = True
+        self._pending.pop(pending.key, None)
+
+    def out_of_band_missed(self, pending: PendingSyn, now: float) -> None:
+        """Answer a SYN whose OOB did not come, and remember that for its prefix."""
+        self.release(pending)
+        self.stack.peers.oob_missed(pending.key[2], now)
+        self.stack.passive.open(self, pending.key, pending.segment, None, pending.segment.ip_octets, now)
+
+
+def message_out_of_band(stack: Stack, segment: Segment, kind: MessageKind) -> bytes | None:
+    """The whole message ``kind`` that an OOB segment's payload carries; None when it holds anything else."""
+    spans = read_oob(segment.tcp, segment.data_offset)
+    if spans is None:
+        return None
+    options = read_options(segment.tcp, spans, stack.points)
+    assembler = Assembler(kind)
+    return assembler.message if assembler.take(*options.ke) is Took.COMPLETE else None

@@ -1,0 +1,166 @@
+"""What a listener does with a SYN: which handshake it gets, or why it gets none (profile.md §2, §3, §5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ao.messages import MessageKind
+from ao.mkt import MktTable
+from ao.reasons import AoDrop
+from ao.traffic_keys import SocketPair
+from edo.eno import VACUOUS
+from edo.fast import read_options
+from edo.reasons import EdoDrop
+
+from .flow import Flow, FlowKey
+from .handshake.agreed_b import AgreedB, takes
+from .handshake.base import Handshake
+from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
+from .listener import OOB_WAIT, Listener, PendingSyn, message_out_of_band
+from .protection import Protection, Verdict
+from .ratelimit import RateLimit
+from .run import ACK, FIN, RST, SYN, Run
+from .segment import Segment
+
+if TYPE_CHECKING:
+    from .host import Stack
+
+# Agreements a second for addresses that have proven nothing yet (profile.md §5, placement ``syn``).
+_AGREEMENTS_PER_SECOND = 200
+# Resets a second that tell why a SYN cannot be accepted under ``require`` (profile.md §2).
+_REFUSALS_PER_SECOND = 100
+
+
+class Passive:
+    """Opens connections for the listeners of one stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._agreements = RateLimit(_AGREEMENTS_PER_SECOND, _AGREEMENTS_PER_SECOND)
+        self._refusals = RateLimit(_REFUSALS_PER_SECOND, _REFUSALS_PER_SECOND)
+
+    def syn(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> None:
+        """Take a SYN for ``listener``: a connection, a wait for the OOB, a reset, or a silent drop."""
+        stack = self._stack
+        if listener.pending(key) is not None:
+            return
+        if listener.full:
+            stack.drops["backlog_full"] += 1
+            return
+        segment.options = read_options(segment.tcp, segment.spans, stack.points)
+        if (
+            listener.security.agrees
+            and segment.options.syn_eos
+            and self._worth_waiting(listener, key, segment, now)
+        ):
+            wait = min(OOB_WAIT, stack.config.rto_initial / 4)
+            pending = listener.await_out_of_band(key, segment, now + wait)
+            if pending is not None:
+                stack.arm(pending)
+                return
+        self.open(listener, key, segment, None, segment.ip_octets, now)
+
+    def _worth_waiting(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
+        return (
+            not listener.crowded
+            and self._stack.peers.awaits_oob(key[2], now)
+            and takes(listener.security, segment, out_of_band=True) is None
+        )
+
+    def out_of_band(self, pending: PendingSyn, segment: Segment, now: float) -> None:
+        """The OOB of a pending SYN came: both together open the connection (SYN-EOS §5)."""
+        stack = self._stack
+        segment.options = read_options(segment.tcp, segment.spans, stack.points)
+        if not segment.options.syn_eos or segment.seq != pending.segment.seq:
+            stack.drops[EdoDrop.STRAY_OOB] += 1
+            return
+        listener = pending.listener
+        listener.release(pending)
+        hello = message_out_of_band(stack, segment, MessageKind.HELLO)
+        if hello is not None and not self._agreements.allow(now):
+            hello = None
+        octets = pending.segment.ip_octets + segment.ip_octets
+        self.open(listener, pending.key, pending.segment, hello, octets, now)
+
+    def open(
+        self, listener: Listener, key: FlowKey, segment: Segment, hello: bytes | None, octets: int, now: float
+    ) -> None:
+        """Make the connection that ``segment``, a SYN with its options read, asks for.
+
+        ``hello`` is the OOB's message; ``octets`` how many IP octets the sender has spent.
+        """
+        stack = self._stack
+        security = listener.security
+        flow = stack.new_flow(key, security, active=False, now=now)
+        missing = None
+        verdict: Verdict = None
+        protection: ConfiguredProtection | None = None
+        if security.protect == "ao":
+            table = security.keys or MktTable([])
+            protection, verdict = self._configured(table, flow, segment)
+            if verdict is not None and isinstance(verdict, AoDrop | EdoDrop):
+                stack.drops[str(verdict)] += 1
+                return
+            if protection is None and security.policy == "require":
+                stack.drops[AoDrop.ao_required] += 1
+                return
+        elif security.agrees:
+            missing = takes(security, segment, out_of_band=hello is not None)
+            if missing is not None and security.policy == "require":
+                self._refuse(flow, segment, now)
+                return
+        connection = flow.connection
+        payload = segment.tcp[segment.data_offset :] if security.protect == "none" else memoryview(b"")
+        run = Run(
+            segment.seq,
+            0,
+            segment.flags & (SYN | FIN) if security.protect == "none" else SYN,
+            segment.window,
+            segment.options,
+            [payload] if len(payload) else (),
+            len(payload),
+            ecn=segment.ecn,
+        )
+        # The connection must know the peer's ISN before a handshake that derives keys from it is made.
+        connection.accept(run, now)
+        if protection is not None:
+            configured = ConfiguredHandshake(flow, protection)
+            configured.learn(segment)
+            handshake: Handshake = configured
+            flow.edo.take_syn(segment.options.edo_supported)
+        elif security.agrees and missing is None:
+            handshake = AgreedB(flow, security, stack.random, segment, octets, hello)
+        else:
+            handshake = Handshake(flow, security.protect)
+            flow.edo.take_syn(segment.options.edo_supported)
+            if missing is not None:
+                handshake.facts.fallback = missing
+                stack.downgrades[missing] += 1
+                flow.protection = Protection(refuse_ao=segment.options.eno is not None)
+                if segment.options.eno is not None:
+                    handshake.syn_ack_eno = VACUOUS
+        flow.handshake = handshake
+        stack.add_flow(flow)
+        listener.opened(flow)
+        flow.settle(now)
+
+    def _configured(
+        self, table: MktTable, flow: Flow, segment: Segment
+    ) -> tuple[ConfiguredProtection | None, Verdict]:
+        """The protection of a peer for which MKTs are configured, with the verdict on its SYN (RFC 5925 §7.3)."""
+        pair = SocketPair(*flow.key)
+        mkt = table.outgoing(pair)
+        if mkt is None:
+            return None, None
+        protection = ConfiguredProtection(table, mkt, pair, flow.connection.iss, flow.edo.dialect)
+        return protection, protection.open(segment, segment.seq)
+
+    def _refuse(self, flow: Flow, segment: Segment, now: float) -> None:
+        """RST to a SYN that ``require`` cannot accept, so that its sender learns it at once (profile.md §2)."""
+        if self._refusals.allow(now):
+            self._stack.reset(segment, now)
+
+
+def is_out_of_band(segment: Segment) -> bool:
+    """Whether a segment has neither SYN nor ACK nor RST, as an OOB segment has."""
+    return not segment.flags & (SYN | ACK | RST)

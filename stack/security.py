@@ -1,0 +1,105 @@
+"""What an application asks of a connection's protection: profile.md §2 as one immutable value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ao.agreement import Suite
+from ao.cipher import CIPHERS_BY_NAME
+from ao.groups import GROUPS_BY_NAME
+from ao.macs import MACS
+from ao.mkt import MktTable
+from edo.codepoints import DEFAULT, Dialect
+from edo.negotiation import EdoPolicy
+
+PROTECTIONS: Final = ("none", "ao", "ao-enc-dh")
+POLICIES: Final = ("require", "prefer")
+PLACEMENTS: Final = ("auto", "syn", "late")
+CONFIRMS: Final = ("early", "wait")
+DEFAULT_SUITES: Final = ("aes-128-cmac-96+aes-128-ctr", "hmac-sha-1-96+aes-128-ctr")
+
+
+def _choice(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{what}: {value!r} is not one of {', '.join(choices)}")
+
+
+def parse_suite(text: str) -> Suite:
+    """Return the suite that ``MAC+CIPHER`` names; raises ValueError naming the part that is not known."""
+    mac, plus, cipher = text.partition("+")
+    if mac not in MACS:
+        raise ValueError(f"suite: MAC {mac!r} is not one of {', '.join(MACS)}")
+    number = MACS[mac].number
+    if number is None:
+        raise ValueError(f"suite: MAC {mac!r} serves configured keys only")
+    if not plus:
+        raise ValueError(f"suite: {text!r} names no cipher: write {mac}+{next(iter(CIPHERS_BY_NAME))}")
+    if cipher not in CIPHERS_BY_NAME:
+        raise ValueError(f"suite: cipher {cipher!r} is not one of {', '.join(CIPHERS_BY_NAME)}")
+    return Suite(number, CIPHERS_BY_NAME[cipher].number)
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How one connection, or each connection of a listener, is to be protected.
+
+    ``protect`` is a mode of profile.md §2; ``policy`` says whether plain TCP is accepted where the mode cannot be
+    had; ``edo`` is off, strict or lenient, and becomes strict where ``protect`` agrees on keys; ``confirm`` says
+    when connect and accept return (None: early under require, wait under prefer); ``placements``, ``groups`` and
+    ``suites`` are in order of preference; ``keys`` holds the configured keys of mode ``ao``.
+    Raises ValueError, one line that names the fault.
+    """
+
+    protect: str = "none"
+    policy: str = "require"
+    edo: str | None = None
+    confirm: str | None = None
+    placements: tuple[str, ...] = ("auto",)
+    groups: tuple[str, ...] = ("x25519",)
+    suites: tuple[str, ...] = DEFAULT_SUITES
+    keys: MktTable | None = None
+    dialect: Dialect = field(default=DEFAULT)
+
+    def __post_init__(self) -> None:
+        _choice("protect", self.protect, PROTECTIONS)
+        _choice("policy", self.policy, POLICIES)
+        if self.edo is not None:
+            _choice("edo", self.edo, tuple(policy.value for policy in EdoPolicy))
+        if self.confirm is not None:
+            _choice("confirm", self.confirm, CONFIRMS)
+        for what, values, choices in (
+            ("placement", self.placements, PLACEMENTS),
+            ("group", self.groups, tuple(GROUPS_BY_NAME)),
+        ):
+            if not values:
+                raise ValueError(f"{what}: the list is empty")
+            for value in values:
+                _choice(what, value, choices)
+        if not self.suites:
+            raise ValueError("suite: the list is empty")
+        for suite in self.suites:
+            parse_suite(suite)
+        if self.agrees and self.edo == "off":
+            raise ValueError(f"edo: {self.protect} needs extended options, so EDO cannot be off")
+        if self.protect == "ao" and self.keys is None:
+            raise ValueError("keys: protection 'ao' needs configured keys")
+        if self.protect != "ao" and self.keys is not None:
+            raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the mode agrees on keys within the connection."""
+        return self.protect == "ao-enc-dh"
+
+    @property
+    def edo_policy(self) -> EdoPolicy:
+        """The EDO policy that holds: strict where keys are agreed on and nothing else was asked."""
+        if self.edo is None:
+            return EdoPolicy("strict" if self.agrees else "off")
+        return EdoPolicy(self.edo)
+
+    @property
+    def waits(self) -> bool:
+        """Whether connect and accept return only after the peer's first good MAC (profile.md §2)."""
+        return self.confirm == "wait" if self.confirm is not None else self.policy == "prefer"
