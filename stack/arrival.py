@@ -1,0 +1,277 @@
+"""SEGMENT ARRIVES (RFC 9293 §3.10.7), step by step under the document's names."""
+
+from __future__ import annotations
+
+import errno
+
+from . import closing, receiver, sender, timers
+from .congestion import find
+from .events import Established
+from .run import ACK, FIN, PSH, RST, SYN, Run
+from .states import State, Trigger
+from .tcb import HALF, MASK, NEVER, Tcb
+
+_ESTABLISHED = State.ESTABLISHED
+_NOT_PSH = 0xFF & ~PSH
+_SYN_STATES = (State.SYN_SENT, State.SYN_RECEIVED)
+# 24 days: after so long a silence TS.Recent says nothing any more (RFC 7323 §5.5).
+_TS_RECENT_LIFE = 24 * 86400.0
+
+
+def segment_arrives(tcb: Tcb, run: Run, now: float) -> None:
+    """Process one run; nothing in it raises."""
+    state = tcb.state
+    if (
+        state is _ESTABLISHED
+        and run.seq == tcb.rcv_nxt
+        and run.length
+        and run.flags & _NOT_PSH == ACK
+        and run.ack == tcb.snd_una
+        and run.window << tcb.snd_wscale == tcb.snd_wnd
+        and tcb.incoming.ranges is None
+        and run.length <= tcb.rcv_adv - tcb.rcv_nxt
+        and not run.options.sack
+        and tcb.peer_fin < 0
+        and not tcb.read_closed
+        and _predicted(tcb, run, now)
+    ):
+        return
+    if state is State.SYN_SENT:
+        syn_sent_state(tcb, run, now)
+    elif state > State.SYN_SENT:
+        other_states(tcb, run, now)
+
+
+def _predicted(tcb: Tcb, run: Run, now: float) -> bool:
+    """Header prediction (RFC 7323 §5.6): the next octets in order, nothing else to do; False: not so."""
+    if tcb.timestamps:
+        value = run.options.ts_val
+        if value is None or (value - tcb.ts_recent) & MASK >= HALF:
+            return False
+        if run.seq <= tcb.last_ack_sent:
+            tcb.ts_recent = value
+            tcb.ts_recent_at = now
+    length = run.length
+    tcb.incoming.append(run.payload, length, run.seq, run.cipher)
+    tcb.snd_wl1 = run.seq
+    tcb.rcv_nxt += length
+    tcb.octets_in += length
+    if length > tcb.rcv_mss:
+        tcb.rcv_mss = max(tcb.rcv_mss, length // run.segments)
+    return True
+
+
+def listen_state(tcb: Tcb, run: Run, now: float) -> None:
+    """§3.10.7.2, third: a SYN for a passive open."""
+    tcb.passive = True
+    tcb.move(Trigger.PASSIVE_OPEN)
+    _take_syn(tcb, run)
+    tcb.move(Trigger.SYN)
+    _send_syn_ack(tcb, run, now)
+
+
+def _take_syn(tcb: Tcb, run: Run) -> None:
+    """The peer's SYN: IRS, RCV.NXT, its window (never scaled) and its options."""
+    tcb.irs = run.seq
+    tcb.rcv_nxt = run.seq + 1
+    tcb.rcv_adv = tcb.rcv_nxt + min(tcb.config.receive_buffer, 0xFFFF)
+    tcb.last_ack_sent = tcb.rcv_nxt
+    tcb.snd_wnd = tcb.max_snd_wnd = run.window
+    tcb.snd_wl1 = run.seq
+    tcb.snd_wl2 = run.ack if run.flags & ACK else tcb.iss
+    tcb.take_syn_options(run.options)
+
+
+def _send_syn_ack(tcb: Tcb, run: Run, now: float) -> None:
+    """SYN-RECEIVED is entered: text of the SYN is kept for later (§3.10.7.2, §3.10.7.3), a FIN is not."""
+    tcb.transmission = 0
+    tcb.retries = 0
+    tcb.snd_nxt = tcb.iss + 1
+    tcb.syn_sent_at = now
+    if run.length:
+        receiver.take_text(tcb, _without_syn(run), now)
+        tcb.out.clear()
+    timers.send_syn(tcb)
+    tcb.rexmt_at = now + tcb.rtt.rto
+
+
+def _without_syn(run: Run, flags: int = ACK) -> Run:
+    """What follows the SYN in a segment, with ``flags``."""
+    return Run(
+        run.seq + 1,
+        run.ack,
+        flags,
+        run.window,
+        run.options,
+        run.payload,
+        run.length,
+        segments=run.segments,
+        cipher=run.cipher,
+    )
+
+
+def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
+    """§3.10.7.3."""
+    flags = run.flags
+    acceptable = False
+    if flags & ACK:
+        if not tcb.snd_una < run.ack <= tcb.snd_nxt:
+            if not flags & RST:
+                tcb.send_reset(run.ack, 0)
+            tcb.drop("bad_ack")
+            return
+        acceptable = True
+    if flags & RST:
+        if acceptable:
+            closing.fail(tcb, errno.ECONNREFUSED, "connection refused")
+        else:
+            tcb.drop("bad_ack")
+        return
+    if not flags & SYN:
+        return
+    _take_syn(tcb, run)
+    if not acceptable:
+        # Simultaneous open.
+        tcb.move(Trigger.SYN)
+        _send_syn_ack(tcb, run, now)
+        return
+    tcb.snd_una = run.ack
+    establish(tcb, now)
+    tcb.ack_now = True
+    if run.length or flags & FIN:
+        receiver.take_text(tcb, _without_syn(run, flags & ~SYN), now)
+
+
+def establish(tcb: Tcb, now: float) -> None:
+    """Our SYN is acknowledged: ESTABLISHED, with the windows and timers of a connection that transfers."""
+    if tcb.transmission == 0:
+        tcb.rtt.sample(now - tcb.syn_sent_at)
+    else:
+        tcb.rtt.syn_was_lost()
+    tcb.control = find(tcb.config.congestion)(tcb.initial_window)
+    tcb.retries = 0
+    tcb.recover = tcb.iss
+    tcb.rexmt_at = NEVER
+    tcb.sent_at = tcb.heard_at = tcb.progress_at = now
+    if tcb.config.keepalive_idle > 0.0:
+        tcb.keep_at = now + tcb.config.keepalive_idle
+    tcb.move(Trigger.ACK_OF_SYN)
+    tcb.tell(Established())
+    if tcb.incoming.octets:
+        tcb.tell_readable()
+    if tcb.fin_queued:
+        tcb.move(Trigger.CLOSE)
+
+
+def other_states(tcb: Tcb, run: Run, now: float) -> None:
+    """§3.10.7.4."""
+    flags = run.flags
+    if tcb.state is State.SYN_RECEIVED and flags & SYN and run.seq == tcb.irs and not flags & RST:
+        if not flags & ACK:
+            # The same SYN again: our answer did not arrive.
+            timers.repeat_syn(tcb, now)
+            return
+        # Crossed SYNs: this is the peer's SYN-ACK, whose SYN is known already.
+        run = _without_syn(run, flags & ~SYN)
+        flags = run.flags
+    seq = run.seq
+    rcv_nxt = tcb.rcv_nxt
+    if not flags & RST and tcb.timestamps and not _paws(tcb, run, now):
+        return
+    # First, check sequence number.
+    length = run.length + (flags & FIN) + ((flags & SYN) >> 1)
+    end = seq + length
+    if seq > tcb.rcv_adv or end < rcv_nxt or (length and (end == rcv_nxt or (seq == tcb.rcv_adv != rcv_nxt))):
+        _unacceptable(tcb, run, now)
+        return
+    # Second, check the RST bit (RFC 5961 §3.2).
+    if flags & RST:
+        _reset_arrives(tcb, run, now)
+        return
+    # Fourth, check the SYN bit (RFC 5961 §4.2).
+    if flags & SYN:
+        sender.challenge(tcb, now)
+        return
+    # Fifth, check the ACK field.
+    if not flags & ACK:
+        return
+    tcb.heard_at = now
+    tcb.keep_probes = 0
+    if tcb.timestamps and run.options.ts_val is not None and seq <= tcb.last_ack_sent:
+        tcb.ts_recent = run.options.ts_val
+        tcb.ts_recent_at = now
+    if tcb.state is State.SYN_RECEIVED:
+        if not tcb.snd_una < run.ack <= tcb.snd_nxt:
+            tcb.drop("bad_ack")
+            tcb.send_reset(run.ack, 0)
+            return
+        tcb.snd_una = run.ack
+        tcb.snd_wnd = run.window << tcb.snd_wscale
+        tcb.max_snd_wnd = max(tcb.max_snd_wnd, tcb.snd_wnd)
+        tcb.snd_wl1 = seq
+        tcb.snd_wl2 = run.ack
+        establish(tcb, now)
+    elif not sender.take_ack(tcb, run, now):
+        return
+    # Sixth, urgent data: parsed elsewhere, ignored (RFC 6093). Seventh and eighth: text and FIN.
+    if run.length or flags & FIN:
+        receiver.take_text(tcb, run, now)
+
+
+def _paws(tcb: Tcb, run: Run, now: float) -> bool:
+    """RFC 7323 §3.2 and §5.3 step R1; False if the segment is dropped."""
+    value = run.options.ts_val
+    if value is None:
+        tcb.drop("paws")
+        return False
+    if (value - tcb.ts_recent) & MASK >= HALF:
+        if now - tcb.ts_recent_at < _TS_RECENT_LIFE:
+            tcb.drop("paws")
+            _answer(tcb, run, now)
+            return False
+        tcb.ts_recent = value
+    return True
+
+
+def _answer(tcb: Tcb, run: Run, now: float) -> None:
+    """Acknowledge a segment that is dropped; without text at the rate of challenge ACKs, lest ACKs answer ACKs."""
+    if run.length or run.flags & FIN:
+        duplicate = None
+        end = min(run.seq + run.length, tcb.rcv_nxt)
+        if tcb.irs < run.seq < end:
+            duplicate = (run.seq, end)
+        receiver.acknowledge_now(tcb, now, duplicate)
+    else:
+        sender.challenge(tcb, now)
+
+
+def _unacceptable(tcb: Tcb, run: Run, now: float) -> None:
+    """First step, an unacceptable segment: an ACK in reply unless it is a RST, then drop it."""
+    if run.flags & RST:
+        tcb.drop("out_of_window")
+        return
+    if run.seq > tcb.rcv_nxt:
+        tcb.drop("out_of_window")
+    if tcb.state is State.TIME_WAIT and run.flags & FIN:
+        # The peer did not hear our last ACK: again, and 2 MSL from now.
+        tcb.linger_at = now + 2 * tcb.config.msl
+    _answer(tcb, run, now)
+
+
+def _reset_arrives(tcb: Tcb, run: Run, now: float) -> None:
+    """Second step: only the exact number resets, another one within the window is challenged."""
+    if run.seq != tcb.rcv_nxt:
+        tcb.drop("out_of_window")
+        if tcb.rcv_nxt < run.seq < tcb.rcv_adv:
+            sender.challenge(tcb, now)
+        return
+    state = tcb.state
+    if state is State.SYN_RECEIVED:
+        if tcb.passive:
+            closing.fail(tcb, errno.ECONNRESET, "connection reset before it was established")
+        else:
+            closing.fail(tcb, errno.ECONNREFUSED, "connection refused")
+    elif state in (State.CLOSING, State.LAST_ACK, State.TIME_WAIT):
+        closing.delete(tcb, None)
+    else:
+        closing.fail(tcb, errno.ECONNRESET, "connection reset by peer")

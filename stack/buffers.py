@@ -1,0 +1,248 @@
+"""The two buffers of a connection: what was written and is not acknowledged, what came and is not read."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final
+
+from .rangeset import RangeSet
+from .run import Keystream
+
+# Pieces shorter than this are gathered, so that a peer's small segments do not cost an object each.
+_SMALL: Final = 512
+_GATHERED: Final = 8192
+
+Chunk = bytes | bytearray
+
+
+class SendBuffer:
+    """Octets written by the application, addressed by stream number, immutable once written.
+
+    ``base`` is the number of the first octet held, ``end`` that of the next octet to be written.
+    """
+
+    __slots__ = ("_chunks", "_starts", "base", "end")
+
+    def __init__(self, base: int) -> None:
+        self._chunks: list[bytes] = []
+        self._starts: list[int] = []
+        self.base = base
+        self.end = base
+
+    def append(self, data: bytes) -> None:
+        """Add ``data``, any number of octets, at the end."""
+        length = len(data)
+        if not length:
+            return
+        chunks = self._chunks
+        if length < _SMALL and chunks and len(chunks[-1]) + length <= _GATHERED // 4:
+            # A new object: views of the old one that are on their way stay what they were.
+            chunks[-1] += data
+        else:
+            chunks.append(data)
+            self._starts.append(self.end)
+        self.end += length
+
+    def peek(self, start: int, end: int) -> list[memoryview]:
+        """Return the octets [start, end) as views, not copied; the range must be within [base, end)."""
+        starts = self._starts
+        chunks = self._chunks
+        index = bisect_right(starts, start) - 1
+        offset = start - starts[index]
+        chunk = chunks[index]
+        last = end - starts[index]
+        if last <= len(chunk):
+            return [memoryview(chunk)[offset:last]]
+        views = [memoryview(chunk)[offset:]]
+        position = starts[index] + len(chunk)
+        while position < end:
+            index += 1
+            chunk = chunks[index]
+            views.append(memoryview(chunk)[: end - position])
+            position += len(chunk)
+        return views
+
+    def release(self, position: int) -> None:
+        """Forget all octets before ``position``; nothing happens if they are forgotten already."""
+        if position <= self.base:
+            return
+        starts = self._starts
+        if position >= self.end:
+            position = self.end
+            starts.clear()
+            self._chunks.clear()
+        elif len(starts) > 1 and starts[1] <= position:
+            count = bisect_right(starts, position) - 1
+            del starts[:count]
+            del self._chunks[:count]
+        self.base = position
+
+    def clear(self) -> None:
+        """Forget everything; what was not acknowledged can still be counted from ``base`` and ``end``."""
+        self._starts.clear()
+        self._chunks.clear()
+
+
+def _push(parts: list[Chunk], data: bytes) -> None:
+    """Append one piece, gathering small ones."""
+    if len(data) >= _SMALL:
+        parts.append(data)
+        return
+    last = parts[-1] if parts else None
+    if isinstance(last, bytearray) and len(last) < _GATHERED:
+        last += data
+    else:
+        parts.append(bytearray(data))
+
+
+class ReceiveBuffer:
+    """Octets that came: in order and unread, or beyond a hole; each octet once, the first that came wins.
+
+    ``octets`` counts the unread ones in order, ``held`` those beyond a hole. What is stored was copied (or
+    decrypted) out of the packet's memory.
+    """
+
+    __slots__ = ("_chunks", "_head", "_offset", "_parts", "held", "octets", "range_limit", "ranges")
+
+    def __init__(self, range_limit: int) -> None:
+        self._chunks: list[Chunk] | None = None
+        self._head = 0
+        self._offset = 0
+        self.octets = 0
+        self.held = 0
+        self.ranges: RangeSet | None = None
+        self._parts: list[list[Chunk]] = []
+        self.range_limit = range_limit
+
+    def append(self, payload: Sequence[memoryview], length: int, position: int, cipher: Keystream | None) -> None:
+        """Take a whole payload that begins at ``position``, the next octet in order."""
+        chunks = self._chunks
+        if chunks is None:
+            chunks = self._chunks = []
+        if cipher is None:
+            data = bytes(payload[0]) if len(payload) == 1 else b"".join(payload)
+            if length >= _SMALL:
+                chunks.append(data)
+            else:
+                _push(chunks, data)
+        else:
+            for view in payload:
+                data = cipher.apply(position, view)
+                _push(chunks, data)
+                position += len(view)
+        self.octets += length
+
+    def insert(
+        self, payload: Sequence[memoryview], base: int, start: int, end: int, cipher: Keystream | None
+    ) -> tuple[int, int] | None:
+        """Take the octets [start, end) of a payload that begins at ``base``, beyond a hole or touching what is.
+
+        Returns the first range within [start, end) that was held already, (start, start) if there was none, or
+        None if the octets were refused because there are too many ranges.
+        """
+        ranges = self.ranges
+        if ranges is None:
+            ranges = self.ranges = RangeSet()
+        i, j = ranges.touching(start, end)
+        if i == j and len(ranges) >= self.range_limit:
+            return None
+        duplicate = (start, start)
+        merged: list[Chunk] = []
+        position = start
+        for k in range(i, j):
+            left, right = ranges.starts[k], ranges.ends[k]
+            if position < left:
+                self._take(merged, payload, base, position, left, cipher)
+            elif k == i:
+                merged = self._parts[k]
+            if duplicate[0] == duplicate[1] and max(left, start) < min(right, end):
+                duplicate = (max(left, start), min(right, end))
+            if merged is not self._parts[k]:
+                merged += self._parts[k]
+            position = max(position, right)
+        if position < end:
+            self._take(merged, payload, base, position, end, cipher)
+        ranges.add(start, end)
+        self._parts[i:j] = [merged]
+        return duplicate
+
+    def _take(
+        self,
+        parts: list[Chunk],
+        payload: Sequence[memoryview],
+        base: int,
+        start: int,
+        end: int,
+        cipher: Keystream | None,
+    ) -> None:
+        """Copy or decrypt the octets [start, end) of a payload that begins at ``base`` into ``parts``."""
+        self.held += end - start
+        for view in payload:
+            upto = base + len(view)
+            if upto > start:
+                piece = view[max(start - base, 0) : end - base]
+                _push(parts, bytes(piece) if cipher is None else cipher.apply(max(start, base), piece))
+            base = upto
+            if base >= end:
+                break
+
+    def advance(self, position: int) -> int:
+        """Move what now follows ``position`` in order to the readable octets; return the next number missing."""
+        ranges = self.ranges
+        if ranges is None or not ranges.starts or ranges.starts[0] > position:
+            return position
+        start, end = ranges.pop_first()
+        parts = self._parts.pop(0)
+        if self._chunks is None:
+            self._chunks = parts
+        else:
+            self._chunks += parts
+        self.held -= end - start
+        self.octets += end - start
+        if not ranges.starts:
+            self.ranges = None
+        return end
+
+    def drop_ranges(self) -> None:
+        """Forget what lies beyond a hole."""
+        self.ranges = None
+        self._parts = []
+        self.held = 0
+
+    def read(self, limit: int) -> bytes:
+        """Remove and return up to ``limit`` octets (negative: all) from the readable ones."""
+        if limit < 0 or limit >= self.octets:
+            return self._read_all()
+        parts: list[bytes | bytearray | memoryview] = []
+        chunks = self._chunks
+        missing = limit
+        while missing and chunks is not None:
+            view = memoryview(chunks[self._head])[self._offset : self._offset + missing]
+            parts.append(view)
+            missing -= len(view)
+            self._offset += len(view)
+            if self._offset == len(chunks[self._head]):
+                self._offset = 0
+                self._head += 1
+        data = b"".join(parts)
+        for part in parts:
+            part.release()  # type: ignore[union-attr]  # views, made above; else a gathered chunk could not grow
+        if chunks is not None and self._head > 64 and self._head * 2 > len(chunks):
+            del chunks[: self._head]
+            self._head = 0
+        self.octets -= len(data)
+        return data
+
+    def _read_all(self) -> bytes:
+        chunks = self._chunks
+        if chunks is None or not self.octets:
+            return b""
+        if self._head or self._offset:
+            del chunks[: self._head]
+            chunks[0] = chunks[0][self._offset :]
+            self._head = self._offset = 0
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = None
+        self.octets = 0
+        return data if data.__class__ is bytes else bytes(data)

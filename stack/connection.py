@@ -1,0 +1,192 @@
+"""Connection: RFC 9293 sans-IO. Runs and the time go in, runs and events come out.
+
+It knows neither the octets of options nor keys; what it knows is its TCB.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from . import arrival, closing, receiver, sender, timers
+from .events import Event, TcpError
+from .run import ACK, SYN, Run
+from .states import State, Trigger
+from .tcb import NEVER, Tcb
+
+
+class Connection(Tcb):
+    """One TCP connection.
+
+    Verbs: ``connect`` or ``accept``, then ``receive``, ``advance``, ``take_output``, ``next_deadline`` and
+    ``next_event``. ``now`` is seconds, never less than before. Nothing that arrives raises. After any call the
+    owner asks for output, events and the deadline again. ``hold_data`` keeps text and FIN back while it is True.
+    Options of an outgoing run without SYN may be shared by several runs and must not be changed.
+    """
+
+    __slots__ = ()
+
+    # --- verbs -------------------------------------------------------------------------------------------
+
+    def connect(self, now: float) -> None:
+        """OPEN call, active (RFC 9293 §3.10.1): send a SYN. Raises TcpError if it was opened before."""
+        self._open(now)
+        self.move(Trigger.ACTIVE_OPEN)
+        self.resize()
+        self.snd_nxt = self.iss + 1
+        self.syn_sent_at = now
+        timers.send_syn(self)
+        self.rexmt_at = now + self.rtt.rto
+
+    def accept(self, run: Run, now: float) -> None:
+        """A passive open has received ``run``, a SYN (RFC 9293 §3.10.7.2). Raises TcpError if opened before."""
+        self._open(now)
+        arrival.listen_state(self, run, now)
+
+    def _open(self, now: float) -> None:
+        if self.state is not State.CLOSED or self.closed_told:
+            raise TcpError(errno.EISCONN, "the connection was opened before")
+        self.now = now
+        self.progress_at = now
+
+    def receive(self, runs: list[Run], now: float) -> None:
+        """SEGMENT ARRIVES for each run in order, then one decision on what to acknowledge (MUST-58, MUST-59)."""
+        self.now = now
+        before = self.rcv_nxt
+        for run in runs:
+            arrival.segment_arrives(self, run, now)
+        if self.wrote:
+            self.tell_writable()
+        if self.rcv_nxt != before and self.state > State.SYN_RECEIVED:
+            if self.incoming.octets and not self.closed_told:
+                self.tell_readable()
+            if self.rcv_nxt != self.last_ack_sent and not self.ack_now:
+                receiver.decide_ack(self, now)
+
+    def advance(self, now: float) -> None:
+        """Run the timers that are due."""
+        self.now = now
+        timers.run_due(self, now)
+
+    def take_output(self, now: float) -> list[Run]:
+        """Return the runs to be sent now, in order."""
+        self.now = now
+        sender.output(self, now)
+        if self.ack_now and self.state > State.SYN_SENT:
+            self.out.append(self.control_run(ACK, self.snd_nxt, receiver.ack_options(self, now)))
+        out = self.out
+        if out:
+            self.out = []
+        return out
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When ``advance`` has something to do, seconds; None for never."""
+        at = timers.next_deadline(self)
+        return None if at == NEVER else at
+
+    def next_event(self) -> Event | None:
+        """The next event that was not yet taken, None if there is none."""
+        events = self._events
+        if not events:
+            return None
+        event = events.pop(0)
+        if not events:
+            self._events = None
+        return event
+
+    # --- the application ---------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """SEND call: queue all octets. Raises TcpError (EPIPE) after write_eof, close or the end."""
+        if self.fin_queued or self.read_closed or self.closed_told:
+            raise TcpError(errno.EPIPE, "write after the sending side was closed")
+        self.sending.append(data)
+
+    def write_eof(self) -> None:
+        """CLOSE call for one direction: a FIN follows what was written; reading goes on."""
+        if not self.closed_told:
+            closing.end_sending(self)
+
+    def read(self, limit: int = -1) -> bytes:
+        """RECEIVE call: up to ``limit`` octets (negative: all) that came in order; empty if there are none."""
+        data = self.incoming.read(limit)
+        if data:
+            window = self.rcv_adv - self.rcv_nxt
+            free = self.config.receive_buffer - self.incoming.octets
+            if free >= 2 * window and free - window >= self.sws_step and self.state < State.CLOSE_WAIT:
+                # The peer may be waiting for room: tell it (RFC 9293 §3.8.6.2.2).
+                self.ack_now = True
+        return data
+
+    @property
+    def readable(self) -> int:
+        """Octets that ``read`` would return now."""
+        return self.incoming.octets if self.state > State.SYN_RECEIVED or self.closed_told else 0
+
+    @property
+    def eof(self) -> bool:
+        """Whether the peer has closed and everything before was read."""
+        return 0 <= self.peer_fin < self.rcv_nxt and not self.incoming.octets
+
+    @property
+    def unsent(self) -> int:
+        """Octets written and not yet acknowledged, sent or not."""
+        return self.sending.end - self.sending.base
+
+    @property
+    def unacked(self) -> int:
+        """Octets sent and not yet acknowledged."""
+        return max(min(self.snd_nxt, self.sending.end) - self.sending.base, 0)
+
+    @property
+    def send_room(self) -> int:
+        """How many octets fit until ``send_buffer`` are held; ``write`` takes more all the same."""
+        return max(self.config.send_buffer - self.unsent, 0)
+
+    @property
+    def rcv_wnd(self) -> int:
+        """RCV.WND: octets beyond RCV.NXT that are accepted."""
+        return self.rcv_adv - self.rcv_nxt
+
+    def close(self) -> None:
+        """CLOSE call for both directions (RFC 9293 §3.10.4); unread octets make it a reset (RFC 2525 §2.17)."""
+        closing.close(self)
+
+    def abort(self, now: float) -> None:
+        """ABORT call (RFC 9293 §3.10.5): RST, and everything is over."""
+        self.now = now
+        closing.abort(self)
+
+    # --- what the handshake above it decides -------------------------------------------------------------
+
+    def set_overhead(self, octets: int) -> None:
+        """Option octets that each data segment carries, timestamps included (RFC 9293 §3.7.1)."""
+        self._overhead = octets
+        self.resize()
+
+    def path_mtu(self, mtu: int, now: float) -> None:
+        """The path takes packets of ``mtu`` octets (RFC 1191 §6.4): what was larger is sent again."""
+        self.now = now
+        before = self.segment_size
+        self._pmtu = min(mtu, self.config.mtu)
+        self.resize()
+        if self.segment_size < before and self.scoreboard.records:
+            self.scoreboard.mark_all_lost()
+            self.fast_retransmit = True
+
+    def stop_syn_timer(self) -> None:
+        """The SYN or SYN-ACK is not repeated by the connection any more."""
+        if self.state in (State.SYN_SENT, State.SYN_RECEIVED):
+            self.rexmt_at = NEVER
+
+    def force_established(self, now: float) -> None:
+        """Our SYN counts as acknowledged (SYN-RECEIVED only): the handshake above knows that it arrived."""
+        if self.state is State.SYN_RECEIVED:
+            self.now = now
+            self.snd_una = self.iss + 1
+            arrival.establish(self, now)
+
+    def segment(self, flags: int = ACK, seq: int | None = None) -> Run:
+        """A bare control segment with the current acknowledgment, window and timestamps."""
+        options = self.plain_options(self.now) if not flags & SYN else self.syn_options(bool(flags & ACK))
+        return self.control_run(flags, self.snd_nxt if seq is None else seq, options)

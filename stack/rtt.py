@@ -1,0 +1,48 @@
+"""Round-trip time and retransmission timeout (RFC 6298)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Granularity of the clock that measures, seconds (G of RFC 6298 §2).
+_GRANULARITY: Final = 0.001
+
+
+class RttEstimator:
+    """SRTT, RTTVAR and RTO of one connection, all in seconds; ``srtt`` is 0 before the first measurement."""
+
+    __slots__ = ("_maximum", "_minimum", "rto", "rttvar", "srtt")
+
+    def __init__(self, initial: float, minimum: float, maximum: float) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
+        self.srtt = 0.0
+        self.rttvar = 0.0
+        self.rto = min(initial, maximum)
+
+    def sample(self, rtt: float, expected: int = 1) -> None:
+        """Take a measurement (seconds, >= 0), one of about ``expected`` in this round trip.
+
+        The gains are divided by that number, so that many samples of one window do not shorten the history
+        (RFC 7323 appendix G).
+        """
+        rtt = max(rtt, 0.0)
+        srtt = self.srtt
+        if srtt == 0.0:
+            # Never exactly zero, which says that there was no measurement yet.
+            self.srtt = srtt = max(rtt, 1e-9)
+            self.rttvar = rttvar = rtt / 2
+        else:
+            rttvar = self.rttvar
+            self.rttvar = rttvar = rttvar + (abs(srtt - rtt) - rttvar) / (4 * expected)
+            self.srtt = srtt = srtt + (rtt - srtt) / (8 * expected)
+        rto = srtt + max(_GRANULARITY, 4 * rttvar)
+        self.rto = min(max(rto, self._minimum), self._maximum)
+
+    def back_off(self) -> None:
+        """Double the timeout (RFC 6298 §5.5); it stays so until the next measurement (Karn's algorithm)."""
+        self.rto = min(self.rto * 2, self._maximum)
+
+    def syn_was_lost(self) -> None:
+        """Data transmission begins after a SYN that timed out: RTO at least 3 s (RFC 6298 §5.7)."""
+        self.rto = min(max(self.rto, 3.0), self._maximum)

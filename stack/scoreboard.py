@@ -1,0 +1,299 @@
+"""The scoreboard: what was sent and is not acknowledged, run by run (RFC 6675 §3, §4).
+
+It knows stream numbers and times, never octets. A record is split where a SACK block or a retransmission ends
+within it; neighbours that are SACKed become one again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import Final
+
+# Beyond this many records a SACK block no longer splits one: a peer cannot make the list long octet by octet.
+_RECORD_LIMIT: Final = 4096
+_DUP_THRESH: Final = 3
+
+
+class Sent:
+    """One range [start, end) of sent stream numbers (SYN and FIN count) with one history.
+
+    ``sent_at`` is when it was sent last, seconds. ``resent`` says that it was retransmitted at all (Karn),
+    ``lost`` that it is taken for lost, ``waiting`` that a lost one is not yet on its way again, ``extra`` that it
+    was retransmitted without being taken for lost, so that two copies may be in the network.
+    """
+
+    __slots__ = ("end", "extra", "lost", "resent", "sacked", "sent_at", "start", "waiting")
+
+    def __init__(self, start: int, end: int, sent_at: float) -> None:
+        self.start = start
+        self.end = end
+        self.sent_at = sent_at
+        self.resent = False
+        self.sacked = False
+        self.lost = False
+        self.waiting = False
+        self.extra = False
+
+
+class Scoreboard:
+    """Records in order without gaps, with running sums in octets.
+
+    ``sacked``, ``waiting`` and ``extra`` sum up the records so marked; ``high_sack`` is the end of the highest
+    SACKed range. ``acked_sent_at`` is, after ``acknowledge``, when the earliest sent octet of those newly
+    acknowledged was sent, -1 where Karn's algorithm forbids to measure (RFC 6298 §3).
+    """
+
+    __slots__ = (
+        "_lost_to",
+        "_next",
+        "acked_sent_at",
+        "extra",
+        "high_sack",
+        "records",
+        "sacked",
+        "starts",
+        "waiting",
+    )
+
+    def __init__(self) -> None:
+        self.records: list[Sent] = []
+        self.starts: list[int] = []
+        self.sacked = 0
+        self.waiting = 0
+        self.extra = 0
+        self.high_sack = 0
+        self.acked_sent_at = -1.0
+        self._lost_to = 0
+        self._next = 0
+
+    def sent(self, start: int, end: int, now: float) -> None:
+        """Record that [start, end), next after all others, was sent for the first time."""
+        self.records.append(Sent(start, end, now))
+        self.starts.append(start)
+
+    def acknowledge(self, ack: int) -> None:
+        """Forget everything before ``ack``, the new SND.UNA."""
+        records = self.records
+        sent_at = -1.0
+        measurable = True
+        count = 0
+        for record in records:
+            if record.start >= ack:
+                break
+            if record.resent:
+                measurable = False
+            elif sent_at < 0.0 and not record.sacked:
+                sent_at = record.sent_at
+            end = record.end
+            octets = (end if end <= ack else ack) - record.start
+            if record.sacked:
+                self.sacked -= octets
+            elif record.waiting:
+                self.waiting -= octets
+            elif record.extra:
+                self.extra -= octets
+            if end > ack:
+                record.start = ack
+                self.starts[count] = ack
+                break
+            count += 1
+        if count == len(records):
+            records.clear()
+            self.starts.clear()
+        elif count:
+            del records[:count]
+            del self.starts[:count]
+        self.acked_sent_at = sent_at if measurable else -1.0
+
+    def mark_sacked(self, left: int, right: int) -> int:
+        """Update() of RFC 6675 §4 for one block; return how many octets were not known to have arrived."""
+        records = self.records
+        index = max(bisect_right(self.starts, left) - 1, 0)
+        fresh = 0
+        while index < len(records):
+            record = records[index]
+            if record.start >= right:
+                break
+            if record.sacked or record.end <= left:
+                index += 1
+                continue
+            if record.start < left:
+                if not self._split(index, left):
+                    break
+                index += 1
+                record = records[index]
+            if record.end > right and not self._split(index, right):
+                break
+            octets = record.end - record.start
+            fresh += octets
+            self.sacked += octets
+            record.sacked = True
+            if record.waiting:
+                self.waiting -= octets
+                record.waiting = False
+            elif record.extra:
+                self.extra -= octets
+                record.extra = False
+            record.lost = False
+            self.high_sack = max(self.high_sack, record.end)
+            if index + 1 < len(records) and records[index + 1].sacked:
+                self._join(index)
+            if index and records[index - 1].sacked:
+                index -= 1
+                self._join(index)
+            index += 1
+        return fresh
+
+    def _split(self, index: int, position: int) -> bool:
+        """Cut the record at ``index`` in two at ``position``, within it; False where there are too many."""
+        if len(self.records) >= _RECORD_LIMIT:
+            return False
+        self.cut(index, position)
+        return True
+
+    def cut(self, index: int, position: int) -> None:
+        """Cut the record at ``index`` in two at ``position``, strictly within it."""
+        record = self.records[index]
+        other = Sent(position, record.end, record.sent_at)
+        other.resent = record.resent
+        other.sacked = record.sacked
+        other.lost = record.lost
+        other.waiting = record.waiting
+        other.extra = record.extra
+        record.end = position
+        self.records.insert(index + 1, other)
+        self.starts.insert(index + 1, position)
+
+    def _join(self, index: int) -> None:
+        """Make one of two SACKed neighbours."""
+        records = self.records
+        other = records.pop(index + 1)
+        del self.starts[index + 1]
+        records[index].end = other.end
+        records[index].resent = records[index].resent or other.resent
+
+    def lost_edge(self, smss: int) -> int:
+        """The number below which IsLost() of RFC 6675 §4 holds for every octet that is not SACKed; 0 for none.
+
+        It holds where three separate SACKed ranges, or more than two segments of SACKed octets, lie above.
+        """
+        if not self.sacked:
+            return 0
+        records = self.records
+        index = bisect_left(self.starts, self.high_sack) - 1
+        ranges = 0
+        octets = 0
+        while index >= 0:
+            record = records[index]
+            if record.sacked:
+                ranges += 1
+                octets += record.end - record.start
+                if ranges >= _DUP_THRESH or octets > (_DUP_THRESH - 1) * smss:
+                    return record.start
+            index -= 1
+        return 0
+
+    def mark_lost(self, upto: int) -> None:
+        """Take everything not SACKed below ``upto`` for lost that was not taken for lost before."""
+        if upto <= self._lost_to:
+            return
+        index = max(bisect_right(self.starts, self._lost_to) - 1, 0)
+        records = self.records
+        while index < len(records) and records[index].start < upto:
+            self._lose(records[index])
+            index += 1
+        self._lost_to = upto
+
+    def mark_head_lost(self, octets: int) -> None:
+        """Take the first ``octets`` for lost (RFC 6582 §3.2), even where they were retransmitted before."""
+        if not self.records:
+            return
+        record = self.records[0]
+        if record.sacked or record.waiting:
+            return
+        if record.end - record.start > octets:
+            self.cut(0, record.start + octets)
+        record.lost = False
+        self._lose(record)
+
+    def mark_all_lost(self, *, renege: bool = False) -> None:
+        """A timeout: everything not SACKed is lost again; ``renege`` forgets what was SACKed (RFC 2018 §8)."""
+        self.waiting = 0
+        self.extra = 0
+        for record in self.records:
+            if renege:
+                record.sacked = False
+            record.extra = False
+            record.waiting = record.lost = not record.sacked
+            if record.waiting:
+                self.waiting += record.end - record.start
+        if renege:
+            self.sacked = 0
+            self.high_sack = 0
+        self._next = 0
+        self._lost_to = self.records[-1].end if self.records else 0
+
+    def _lose(self, record: Sent) -> None:
+        if record.sacked or record.lost:
+            return
+        octets = record.end - record.start
+        record.lost = True
+        if record.extra:
+            # It was retransmitted already: the copy counts as the one that is under way.
+            self.extra -= octets
+            record.extra = False
+            return
+        record.waiting = True
+        self.waiting += octets
+        self._next = min(self._next, record.start)
+
+    def next_waiting(self) -> int:
+        """Index of the first lost record that is not under way again (NextSeg() rule 1); -1 for none."""
+        if not self.waiting:
+            return -1
+        records = self.records
+        index = max(bisect_right(self.starts, self._next) - 1, 0)
+        while index < len(records):
+            if records[index].waiting:
+                return index
+            index += 1
+        return -1
+
+    def next_doubtful(self) -> int:
+        """Index of the first record below a SACKed one that was neither SACKed nor sent again (rule 3); or -1."""
+        for index, record in enumerate(self.records):
+            if record.end > self.high_sack:
+                break
+            if not record.sacked and not record.lost and not record.extra:
+                return index
+        return -1
+
+    def last_unsacked(self) -> int:
+        """Index of the highest record that is neither SACKed nor under way again (rule 4); -1 for none."""
+        index = len(self.records) - 1
+        while index >= 0:
+            record = self.records[index]
+            if not record.sacked:
+                return -1 if record.lost or record.extra else index
+            index -= 1
+        return -1
+
+    def resend(self, index: int, now: float) -> None:
+        """The record at ``index`` goes out again now."""
+        record = self.records[index]
+        octets = record.end - record.start
+        if record.waiting:
+            record.waiting = False
+            self.waiting -= octets
+            self._next = record.end
+        elif not record.lost:
+            record.extra = True
+            self.extra += octets
+        record.resent = True
+        record.sent_at = now
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.records.clear()
+        self.starts.clear()
+        self.sacked = self.waiting = self.extra = 0

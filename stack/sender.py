@@ -1,0 +1,317 @@
+"""The sending half: what acknowledgments free, and what may be sent now (RFC 9293 §3.8, RFC 5681, RFC 6675 §5)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edo.options import Options
+
+from . import closing, recovery, timers
+from .receiver import ack_options
+from .run import ACK, FIN, PSH, Run
+from .states import State
+from .tcb import FAST, HALF, MASK, NEVER, OPEN, Tcb
+
+# No run is longer than this many octets; the sealer cuts runs into segments.
+_RUN_LIMIT: Final = 1 << 16
+_SENDING: Final = frozenset({State.ESTABLISHED, State.CLOSE_WAIT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK})
+
+
+def take_ack(tcb: Tcb, run: Run, now: float) -> bool:
+    """Fifth, check the ACK field, ESTABLISHED and later; False if the segment is to be dropped."""
+    ack = run.ack
+    una = tcb.snd_una
+    if ack > tcb.snd_nxt + tcb.probing or ack < una - tcb.max_snd_wnd:
+        # RFC 5961 §5.2: neither new nor as old as the largest window ever offered.
+        tcb.drop("bad_ack")
+        challenge(tcb, now)
+        return False
+    window = run.window << tcb.snd_wscale
+    if tcb.snd_wnd == 0 or tcb.persisting:
+        # A peer that answers with a closed window is alive (RFC 9293 §3.8.6.1): it is not given up.
+        tcb.retries = 0
+    if ack > una:
+        _take_new_ack(tcb, run, ack - una, window, now)
+        return tcb.state is not State.CLOSED
+    if ack < una:
+        return True
+    same_window = window == tcb.snd_wnd
+    if not same_window:
+        _take_window(tcb, run, window)
+    if tcb.snd_nxt != una:
+        if tcb.sack_ok:
+            if run.options.sack and (fresh := recovery.update(tcb, run)):
+                recovery.on_duplicate(tcb, fresh, now)
+        elif same_window and not run.length and not run.flags & FIN:
+            recovery.on_duplicate(tcb, 0, now)
+    return True
+
+
+def _take_window(tcb: Tcb, run: Run, window: int) -> None:
+    """Update the send window unless the segment is older than the one that did last (SND.WL1, SND.WL2)."""
+    seq = run.seq
+    if tcb.snd_wl1 < seq or (tcb.snd_wl1 == seq and tcb.snd_wl2 <= run.ack):
+        if window > tcb.snd_wnd:
+            # Wider: what was held back by SWS avoidance or a closed window may go.
+            tcb.persist_at = NEVER
+            tcb.persisting = 0
+        tcb.snd_wnd = window
+        tcb.snd_wl1 = seq
+        tcb.snd_wl2 = run.ack
+        tcb.max_snd_wnd = max(tcb.max_snd_wnd, window)
+
+
+def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> None:
+    """SND.UNA < SEG.ACK: release, measure, recover, let the window grow."""
+    ack = run.ack
+    tcb.snd_una = ack
+    if tcb.probing:
+        if ack > tcb.snd_nxt:
+            # The probe's octet was taken.
+            tcb.snd_nxt = ack
+            tcb.octets_out += 1
+            tcb.probing = False
+        tcb.persisting = 0
+    _take_window(tcb, run, window)
+    board = tcb.scoreboard
+    board.acknowledge(ack)
+    options = run.options
+    if board.acked_sent_at >= 0.0:
+        tcb.rtt.sample(now - board.acked_sent_at, 1 + acked // (2 * tcb.segment_size))
+    elif tcb.timestamps and options.ts_ecr and options.ts_val is not None:
+        echoed = ((int(now * 1000.0) + tcb.clock_offset) - options.ts_ecr) & MASK
+        if echoed < HALF:
+            # RFC 7323 §4: the echo tells which transmission was acknowledged.
+            tcb.rtt.sample(echoed / 1000.0)
+    fresh = recovery.update(tcb, run) if options.sack and tcb.sack_ok else 0
+    tcb.retries = 0
+    tcb.progress_at = now
+    first_partial = not tcb.partial
+    recovery.on_new_ack(tcb, acked, fresh, now)
+    sending = tcb.sending
+    base = sending.base
+    sending.release(ack)
+    if sending.base != base:
+        tcb.wrote = True
+    if tcb.snd_una == tcb.snd_nxt:
+        tcb.rexmt_at = NEVER
+    elif tcb.sack_ok or tcb.recovery != FAST or first_partial:
+        # RFC 6298 §5.3; without SACK only the first partial ACK restarts it (RFC 6582 §3.2 step 3).
+        timers.start_retransmission(tcb, now)
+    if tcb.fin_queued and ack > sending.end:
+        closing.acknowledged_fin(tcb, now)
+
+
+def challenge(tcb: Tcb, now: float) -> None:
+    """A challenge ACK, no more than ten in five seconds (RFC 5961 §7)."""
+    if now - tcb.challenge_from >= 5.0:
+        tcb.challenge_from = now
+        tcb.challenges = 0
+    if tcb.challenges < 10:
+        tcb.challenges += 1
+        tcb.out.append(tcb.control_run(ACK, tcb.snd_nxt, ack_options(tcb, now)))
+
+
+def output(tcb: Tcb, now: float) -> None:
+    """Queue what may be sent now: first what was lost, then what is new, then the FIN."""
+    if tcb.state not in _SENDING:
+        return
+    board = tcb.scoreboard
+    if board.waiting and not _retransmit(tcb, now):
+        return
+    nxt = tcb.snd_nxt
+    end = tcb.sending.end
+    if nxt >= end + tcb.fin_queued or tcb.hold_data:
+        tcb.cwnd_limited = False
+    else:
+        _send_new(tcb, nxt, end, now)
+    if tcb.recovery == FAST and tcb.sack_ok:
+        _last_resort(tcb, now)
+
+
+def _retransmit(tcb: Tcb, now: float) -> bool:
+    """Send what is marked lost, as far as the windows allow (RFC 6675 §5 step C, NextSeg() rule 1); all of it?"""
+    board = tcb.scoreboard
+    smss = tcb.segment_size
+    edge = tcb.snd_una + tcb.snd_wnd
+    pipe = recovery.in_flight(tcb)
+    forced = tcb.fast_retransmit
+    tcb.fast_retransmit = False
+    while (index := board.next_waiting()) >= 0:
+        room = tcb.control.cwnd - pipe
+        if forced:
+            # The first one goes whatever the pipe says (RFC 6675 §5 step 4.3, RFC 6298 §5.4).
+            room = max(room, smss)
+            forced = False
+        if room < smss:
+            tcb.cwnd_limited = True
+            return False
+        record = board.records[index]
+        if record.start >= edge and record.start > tcb.snd_una:
+            return False
+        _resend(tcb, index, min(room - room % smss, _RUN_LIMIT), now)
+        pipe += record.end - record.start
+    return True
+
+
+def _resend(tcb: Tcb, index: int, most: int, now: float) -> None:
+    """Send the record at ``index`` again, at most ``most`` octets of it."""
+    board = tcb.scoreboard
+    record = board.records[index]
+    if record.end - record.start > most:
+        board.cut(index, record.start + most)
+    board.resend(index, now)
+    tcb.retransmissions += -(-(record.end - record.start) // tcb.segment_size)
+    _emit(tcb, record.start, record.end, now)
+    if tcb.rexmt_at == NEVER:
+        timers.start_retransmission(tcb, now)
+
+
+def _last_resort(tcb: Tcb, now: float) -> None:
+    """NextSeg() rules 3 and 4 of RFC 6675 §4, when there is room but neither losses nor new octets to send.
+
+    The rescue of rule 4 waits for a partial acknowledgment: before that, the tail may well be under way.
+    """
+    board = tcb.scoreboard
+    smss = tcb.segment_size
+    if tcb.cwnd_limited or board.waiting:
+        return
+    while tcb.control.cwnd - recovery.in_flight(tcb) >= smss:
+        index = board.next_doubtful()
+        if index < 0:
+            break
+        _resend(tcb, index, smss, now)
+    if tcb.rescued or not tcb.partial or tcb.control.cwnd - recovery.in_flight(tcb) < smss:
+        return
+    index = board.last_unsacked()
+    if index >= 0:
+        record = board.records[index]
+        if record.end - record.start > smss:
+            board.cut(index, record.end - smss)
+            index += 1
+        tcb.rescued = True
+        _resend(tcb, index, smss, now)
+
+
+def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
+    """Send octets never sent before, by both windows, Nagle and SWS avoidance (RFC 9293 §3.8.6.2.1)."""
+    smss = tcb.segment_size
+    una = tcb.snd_una
+    if nxt == una and now - tcb.sent_at > tcb.rtt.rto and tcb.sent_at:
+        tcb.control.on_idle(tcb.initial_window)
+    available = end - nxt
+    usable = una + tcb.snd_wnd - nxt
+    room = tcb.control.cwnd - recovery.in_flight(tcb)
+    size = min(available, usable)
+    tcb.cwnd_limited = size > room
+    if tcb.cwnd_limited:
+        size = room if room >= smss else 0
+        if not size and nxt == una:
+            size = min(available, usable, smss)
+    last = size == available
+    if available and not (last and (size % smss == 0 or _may_send_small(tcb))):
+        # Not everything goes: whole segments only, or at least half of the largest window.
+        whole = size - size % smss if size > 0 else 0
+        if not whole and size > 0 and size < available and 2 * size >= tcb.max_snd_wnd and not tcb.cwnd_limited:
+            whole = size
+        last = whole == available
+        size = whole
+    fin = tcb.fin_queued and last and usable > size
+    if tcb.override:
+        tcb.override = False
+        if size <= 0 and nxt == una:
+            _override(tcb, nxt, min(available, usable), now)
+            return
+    if size <= 0 and not fin:
+        if nxt == una and not (usable > 0 and room < smss):
+            _persist(tcb, now)
+        return
+    _send_range(tcb, nxt, nxt + max(size, 0) + fin, now)
+
+
+def _may_send_small(tcb: Tcb) -> bool:
+    """Nagle as in RFC 9293 appendix A.3: no small segment while an earlier small one is unacknowledged."""
+    return tcb.fin_queued or not tcb.config.nagle or tcb.snd_sml <= tcb.snd_una
+
+
+def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
+    """Send [start, end) for the first time, in runs of whole segments."""
+    smss = tcb.segment_size
+    board = tcb.scoreboard
+    limit = _RUN_LIMIT - _RUN_LIMIT % smss
+    stream_end = tcb.sending.end
+    tcb.octets_out += min(end, stream_end) - start
+    if tcb.dupacks and tcb.recovery == OPEN:
+        tcb.limited += end - start
+    if (end - start) % smss:
+        tcb.snd_sml = end
+    while start < end:
+        upto = min(start + limit, end)
+        if upto == stream_end and end > stream_end:
+            # The FIN goes with the last octets.
+            upto = end
+        board.sent(start, upto, now)
+        _emit(tcb, start, upto, now)
+        start = upto
+    if tcb.snd_una == tcb.snd_nxt:
+        tcb.progress_at = now
+    tcb.snd_nxt = end
+    tcb.sent_at = now
+    tcb.probing = False
+    tcb.persist_at = NEVER
+    tcb.persisting = 0
+    if tcb.rexmt_at == NEVER:
+        timers.start_retransmission(tcb, now)
+
+
+def _emit(tcb: Tcb, start: int, end: int, now: float) -> None:
+    """Queue one run with the stream numbers [start, end), FIN included where it lies in them."""
+    sending = tcb.sending
+    data_end = end if end <= sending.end else sending.end
+    flags = ACK
+    if end > sending.end:
+        flags |= FIN
+    if start < data_end:
+        payload = sending.peek(start, data_end)
+        if data_end == sending.end:
+            flags |= PSH
+    else:
+        payload = []
+    options: Options = ack_options(tcb, now)
+    window = tcb.window_field()
+    tcb.last_ack_sent = tcb.rcv_nxt
+    tcb.ack_now = False
+    tcb.delack_at = NEVER
+    tcb.out.append(
+        Run(
+            start,
+            tcb.rcv_nxt,
+            flags,
+            window,
+            options,
+            payload,
+            data_end - start,
+            segment_size=tcb.segment_size,
+        )
+    )
+
+
+def _persist(tcb: Tcb, now: float) -> None:
+    """Nothing is under way and the window does not allow to send: start the persist timer, if it does not run."""
+    if tcb.persist_at == NEVER:
+        if not tcb.persisting:
+            tcb.progress_at = now
+        tcb.persist_at = now + timers.persist_interval(tcb)
+
+
+def _override(tcb: Tcb, nxt: int, size: int, now: float) -> None:
+    """The persist timer expired: what the window allows, or the next octet as a probe of a closed one."""
+    if size > 0:
+        _send_range(tcb, nxt, nxt + size, now)
+        return
+    # SND.NXT stays: acknowledgments keep a number that the peer's window test accepts (RFC 9293 appendix A.2).
+    if nxt < tcb.sending.end or tcb.fin_queued:
+        _emit(tcb, nxt, nxt + 1, now)
+        tcb.probing = True
+        tcb.sent_at = now
+    _persist(tcb, now)

@@ -1,0 +1,126 @@
+"""Timers: what happens when a deadline has come (RFC 9293 §3.10.8, RFC 6298 §5, RFC 9293 §3.8.6.1, §3.8.4)."""
+
+from __future__ import annotations
+
+import errno
+
+from . import closing, recovery
+from .run import ACK, SYN, Run
+from .states import State
+from .tcb import NEVER, Tcb
+
+
+def next_deadline(tcb: Tcb) -> float:
+    """The earliest deadline, seconds, infinite for none."""
+    return min(tcb.rexmt_at, tcb.delack_at, tcb.persist_at, tcb.linger_at, tcb.keep_at)
+
+
+def run_due(tcb: Tcb, now: float) -> None:
+    """Run every timer whose time has come."""
+    if tcb.delack_at <= now:
+        tcb.delack_at = NEVER
+        tcb.ack_now = True
+    if tcb.rexmt_at <= now:
+        if tcb.state in (State.SYN_SENT, State.SYN_RECEIVED):
+            _syn_timeout(tcb, now)
+        else:
+            retransmission_timeout(tcb, now)
+    if tcb.persist_at <= now:
+        persist_timeout(tcb, now)
+    if tcb.linger_at <= now:
+        closing.delete(tcb, None)
+    if tcb.keep_at <= now:
+        _keepalive_timeout(tcb, now)
+
+
+def start_retransmission(tcb: Tcb, now: float) -> None:
+    """(Re)start the retransmission timer (RFC 6298 §5.1, §5.3), no later than the user timeout allows."""
+    at = now + tcb.rtt.rto
+    if tcb.user_timeout > 0.0:
+        at = min(at, max(tcb.progress_at + tcb.user_timeout, now))
+    tcb.rexmt_at = at
+
+
+def _given_up(tcb: Tcb, now: float, retries: int) -> bool:
+    """Count one more unanswered transmission; True if R2 or the user timeout is reached (RFC 9293 §3.8.3)."""
+    tcb.retries += 1
+    late = tcb.user_timeout > 0.0 and now >= tcb.progress_at + tcb.user_timeout
+    if tcb.retries <= retries and not late:
+        return False
+    closing.fail(tcb, errno.ETIMEDOUT, "connection timed out")
+    return True
+
+
+def _syn_timeout(tcb: Tcb, now: float) -> None:
+    """A SYN or SYN-ACK was not answered in time: again, with the interval doubled (RFC 9293 §3.8.3)."""
+    if _given_up(tcb, now, tcb.config.syn_retries):
+        return
+    tcb.rtt.back_off()
+    repeat_syn(tcb, now)
+    tcb.rexmt_at = now + tcb.rtt.rto
+
+
+def repeat_syn(tcb: Tcb, now: float) -> None:
+    """Send the SYN or SYN-ACK once more."""
+    tcb.transmission += 1
+    tcb.retransmissions += 1
+    tcb.now = now
+    send_syn(tcb)
+
+
+def send_syn(tcb: Tcb) -> None:
+    """Queue the SYN (SYN-SENT) or the SYN-ACK (SYN-RECEIVED), its options being offered or answered."""
+    answer = tcb.state is State.SYN_RECEIVED
+    # The window of a SYN is never scaled (RFC 7323 §2.2).
+    run = Run(
+        tcb.iss,
+        tcb.rcv_nxt if answer else 0,
+        SYN | ACK if answer else SYN,
+        min(tcb.config.receive_buffer, 0xFFFF),
+        tcb.syn_options(answer),
+        transmission=tcb.transmission,
+    )
+    tcb.last_ack_sent = tcb.rcv_nxt
+    tcb.ack_now = False
+    tcb.out.append(run)
+
+
+def retransmission_timeout(tcb: Tcb, now: float) -> None:
+    """RFC 6298 §5.4-5.6 with the window of RFC 5681 §3.1; the sender then repeats what is marked lost."""
+    if _given_up(tcb, now, tcb.config.data_retries):
+        return
+    recovery.on_timeout(tcb, now)
+    tcb.rtt.back_off()
+    start_retransmission(tcb, now)
+
+
+def persist_timeout(tcb: Tcb, now: float) -> None:
+    """Probe a window that is closed, or override a small one (RFC 9293 §3.8.6.1, §3.8.6.2.1 rule 4)."""
+    if _given_up(tcb, now, tcb.config.data_retries):
+        return
+    tcb.persist_at = NEVER
+    tcb.persisting += 1
+    tcb.override = True
+
+
+def persist_interval(tcb: Tcb) -> float:
+    """The interval to the next probe: the RTO, doubled for each one before, seconds."""
+    return min(tcb.rtt.rto * float(1 << min(tcb.persisting, 16)), tcb.config.rto_max)
+
+
+def _keepalive_timeout(tcb: Tcb, now: float) -> None:
+    """RFC 9293 §3.8.4: only when nothing was heard for the whole interval and nothing is outstanding."""
+    config = tcb.config
+    due = tcb.heard_at + config.keepalive_idle
+    if tcb.keep_probes == 0 and due > now:
+        tcb.keep_at = due
+        return
+    if tcb.snd_una != tcb.snd_nxt or tcb.persist_at != NEVER:
+        tcb.keep_at = now + config.keepalive_idle
+        return
+    if tcb.keep_probes >= config.keepalive_probes:
+        closing.fail(tcb, errno.ETIMEDOUT, "keepalive probes were not answered")
+        return
+    tcb.keep_probes += 1
+    tcb.keep_at = now + config.keepalive_interval
+    tcb.out.append(tcb.control_run(ACK, tcb.snd_nxt - 1, tcb.plain_options(now)))
