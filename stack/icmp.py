@@ -14,13 +14,16 @@ from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, IpTemplate, walk_extensions
 
 _PORTS_AND_SEQ = struct.Struct("!HHI")
 _SHORT = struct.Struct("!H")
+_HEADER = struct.Struct("!BBHI")
 _LONG = struct.Struct("!I")
 _V4_ADDRESSES = struct.Struct("!4s4s")
 _V6_ADDRESSES = struct.Struct("!16s16s")
 _ECHO_V4 = (8, 0)
 _ECHO_V6 = (128, 129)
 _FRAGMENTATION_NEEDED = 4
-_DF_BUT_OFFSET = 0x1FFF
+_MOST_QUOTED_V4 = 548  # what fits a datagram of 576 octets (RFC 1122 §3.2.2)
+_MOST_QUOTED_V6 = 1280 - 48
+_OFFSET_BITS = 0x1FFF
 
 
 class IcmpKind(StrEnum):
@@ -150,7 +153,7 @@ def _error_v4(ip: Ip, number: int, code: int, message: memoryview) -> IcmpError 
     header_octets = (quote[0] & 0x0F) << 2
     if header_octets < 20 or len(quote) < header_octets + 8:
         return IcmpDrop.QUOTE
-    if _SHORT.unpack_from(quote, 6)[0] & _DF_BUT_OFFSET:
+    if _SHORT.unpack_from(quote, 6)[0] & _OFFSET_BITS:
         return IcmpDrop.QUOTE
     if quote[9] != TCP:
         return IcmpDrop.NOT_TCP
@@ -178,3 +181,23 @@ def _error_v6(ip: Ip, number: int, code: int, message: memoryview) -> IcmpError 
     source, destination = _V6_ADDRESSES.unpack_from(quote, 8)
     ports = _PORTS_AND_SEQ.unpack_from(quote, at)
     return IcmpError(6, kind, code, mtu, ip.source, source, ports[0], destination, ports[1], ports[2])
+
+
+def too_big(ip: Ip, packet: Octets, mtu: int, reporter: bytes) -> bytes:
+    """Return the IP packet by which ``reporter`` says that ``packet`` exceeds its next hop's ``mtu`` (octets).
+
+    IPv4: Destination Unreachable, fragmentation needed (RFC 1191 §4), quoting 548 octets at most; IPv6: Packet
+    Too Big (RFC 4443 §3.2), filling 1,280 octets at most. ``reporter`` is of the packet's family.
+    """
+    template = IpTemplate(reporter, ip.source, protocol=ICMP if ip.version == 4 else ICMPV6)
+    if ip.version == 4:
+        quote = bytes(packet[: min(ip.total_octets, _MOST_QUOTED_V4)])
+        start = _HEADER.pack(3, _FRAGMENTATION_NEEDED, 0, mtu)
+        initial = 0
+    else:
+        quote = bytes(packet[: min(ip.total_octets, _MOST_QUOTED_V6)])
+        start = _HEADER.pack(2, 0, 0, mtu)
+        initial = pseudo_header_sum(reporter, ip.source, len(quote) + 8, ICMPV6)
+    message = bytearray(start + quote)
+    _SHORT.pack_into(message, 2, checksum(message, initial=initial))
+    return template.header(len(message)) + message
