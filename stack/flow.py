@@ -202,8 +202,8 @@ class Flow:
 
     def drop(self, reason: str) -> None:
         """Count one dropped segment."""
-        self.drops[reason] += 1
-        self.stack.drops[reason] += 1
+        self.drops[str(reason)] += 1
+        self.stack.drops[str(reason)] += 1
 
     # --- time and events ---------------------------------------------------------------------------------
 

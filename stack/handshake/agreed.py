@@ -163,6 +163,11 @@ class Agreed(Handshake):
                 complete = (MessageKind(kind), message)
         return complete
 
+    def established(self, now: float) -> None:
+        # Established is RFC 9293's word: ready, here, is who has keys, or went on plain.
+        if self.stage is Stage.PLAIN:
+            super().established(now)
+
     # --- messages out ------------------------------------------------------------------------------------
 
     def send_message(self, kind: MessageKind, message: bytes) -> None:
