@@ -92,6 +92,14 @@ async def open_connection(
     raise OSError("; ".join(map(str, errors)))
 
 
+def _listening_name(runner: Runner, listener: Listener) -> tuple[str, int]:
+    """The address and port of a listener, the unspecified address where it takes connections to any."""
+    address = listener.address
+    if address is None:
+        address = bytes(max(map(len, runner.stack.addresses)))
+    return str(ipaddress.ip_address(address)), listener.port
+
+
 class ListeningSocket:
     """What ``Server.sockets`` holds: as much of a listening socket as programs ask of one."""
 
@@ -117,7 +125,7 @@ class Server(asyncio.AbstractServer):
     ) -> None:
         self._runner = runner
         self._listener: Listener | None = listener
-        self._local = listener.local
+        self._local = _listening_name(runner, listener)
         self._make_protocol = make_protocol
         self._loop = loop
         self._transports: set[AttemptTransport] = set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .run import ACK, FIN, RST, SYN
+from .run import ACK, RST
 
 _MASK = 0xFFFFFFFF
 
@@ -10,12 +10,11 @@ _MASK = 0xFFFFFFFF
 def reset_for(run_seq: int, ack: int, flags: int, length: int) -> tuple[int, int, int] | None:
     """Return (SEQ, ACK, flags) of the RST that answers a segment, None where the segment itself is a RST.
 
-    ``run_seq`` and ``ack`` are the segment's 32-bit fields and ``length`` its payload in octets; the numbers
-    returned have 32 bits (RFC 9293 §3.10.7.1).
+    ``run_seq`` and ``ack`` are the segment's 32-bit fields and ``length`` is SEG.LEN, SYN and FIN counted (octets);
+    the numbers returned have 32 bits (RFC 9293 §3.10.7.1).
     """
     if flags & RST:
         return None
     if flags & ACK:
         return ack & _MASK, 0, RST
-    length += bool(flags & SYN) + bool(flags & FIN)
     return 0, (run_seq + length) & _MASK, RST | ACK

@@ -87,7 +87,8 @@ class FakeAttempt:
 
 class FakeListener:
     def __init__(self) -> None:
-        self.local = ("10.0.0.2", 7)
+        self.address: bytes | None = bytes((10, 0, 0, 2))
+        self.port = 7
         self.owner: Any = None
         self.queue: deque[FakeAttempt] = deque()
         self.closed = False
@@ -109,6 +110,7 @@ class FakeRunner:
         self.asked: list[dict[str, Any]] = []
         self.wakes = 0
         self.refuse: OSError | None = None
+        self.addresses = (bytes((10, 0, 0, 2)), bytes(16))
 
     def now(self) -> float:
         return 5.0
@@ -670,6 +672,18 @@ def test_server_hands_connections_to_tasks() -> None:
         one.acknowledge(3)
         two.acknowledge(3)
         await waiting
+
+    play(main)
+
+
+def test_server_on_every_address_names_none() -> None:
+    async def main(runner: FakeRunner) -> None:
+        runner.listener.address = None
+        server = await start_server(lambda r, w: None, runner, 7)  # type: ignore[arg-type]
+        assert [item.getsockname() for item in server.sockets] == [("::", 7, 0, 0)]
+        runner.addresses = runner.addresses[:1]
+        server = await start_server(lambda r, w: None, runner, 7)  # type: ignore[arg-type]
+        assert server.local == ("0.0.0.0", 7)
 
     play(main)
 
