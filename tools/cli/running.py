@@ -7,18 +7,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-
-from tun.interface import Interface
+from typing import TYPE_CHECKING
 
 from ..link import Link
 from ..report import json_line, text_line
 from .options import wrong
+
+if TYPE_CHECKING:
+    from tun.interface import Interface
 
 INTERRUPTED = 130
 
 
 def interface(link: Link) -> Interface:
     """Return the interface of ``link``, not yet set up."""
+    # Loaded only now: what concerns devices takes its time, and a usage error or --help needs none of it.
+    from tun.interface import Interface
+
     return Interface(
         tun=link.name,
         addr=link.addresses,

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Finds which system packages are missing. As root on Debian installs them; otherwise names them and why.
+# Exit status 1 only where something is missing without which nothing can be installed.
+set -u
+
+PATH="$PATH:/usr/sbin:/sbin"
+python="${PYTHON:-python3}"
+needed=""
+useful=""
+reasons=""
+
+missing() { # KIND PACKAGE WHY
+    if [ "$1" = needed ]; then needed="$needed $2"; else useful="$useful $2"; fi
+    reasons="$reasons
+  $2: $3"
+}
+
+if ! command -v "$python" >/dev/null; then
+    missing needed python3 "the language"
+    missing needed python3-venv "makes .venv"
+    missing needed python3-dev "python-pytun is compiled while it is installed"
+else
+    if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        echo "$python is $("$python" -V 2>&1), Python 3.11 or newer is needed (make PYTHON=...)" >&2
+        exit 1
+    fi
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing needed python3-venv "makes .venv"
+    "$python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||
+        missing needed python3-dev "python-pytun is compiled while it is installed"
+fi
+command -v gcc >/dev/null || missing needed gcc "python-pytun is compiled while it is installed"
+[ -e /usr/include/stdio.h ] || missing needed libc6-dev "python-pytun is compiled while it is installed"
+command -v ip >/dev/null || missing useful iproute2 "programs are started in network namespaces"
+command -v nft >/dev/null || missing useful nftables "routers in tests and in the demo lose and alter packets"
+command -v curl >/dev/null || missing useful curl "the unmodified program of the demo and of tests"
+
+[ -z "$needed$useful" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing system packages:$reasons"
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086  # the names are separate words
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends $needed $useful >/dev/null
+    exit
+fi
+echo "Missing system packages (Debian's names; as root, make deps installs them):$reasons" >&2
+if [ -n "$needed" ]; then exit 1; fi
+echo "Going on without them: what needs them is left out." >&2
