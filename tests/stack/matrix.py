@@ -1,0 +1,110 @@
+"""One seeded transfer between two stacks over a bad link: the unit of ``make test``'s and ``make soak``'s matrix."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import ip_network
+
+from ao.mkt import Mkt, MktTable
+from stack.attempt import Attempt
+from stack.events import Closed
+from stack.host import Stack
+from stack.runner import Runner
+from stack.security import Security
+from stack.simulator.boxes import Delay, Duplicate, Loss, Reorder
+from stack.simulator.world import World
+
+MODES = ("none", "ao", "ao-enc-dh")
+OCTETS = 1_000_000
+
+
+class Reader:
+    """Owner of an attempt: keeps what comes, and notes the end."""
+
+    def __init__(self, attempt: Attempt, runner: Runner) -> None:
+        self.attempt = attempt
+        self.runner = runner
+        self.received = bytearray()
+        self.closed: Closed | None = None
+        attempt.owner = self
+
+    def on_ready(self) -> None:
+        """Take what is there."""
+        while (event := self.attempt.next_event()) is not None:
+            if isinstance(event, Closed):
+                self.closed = event
+        while octets := self.attempt.read():
+            self.received += octets
+        self.runner.wake()
+
+
+class Acceptor:
+    """Owner of a listener: answers its one connection with ``data``."""
+
+    def __init__(self, listener: object, runner: Runner, data: bytes) -> None:
+        self.listener = listener
+        self.runner = runner
+        self.data = data
+        self.reader: Reader | None = None
+
+    def on_ready(self) -> None:
+        """Accept, send everything, end."""
+        while (attempt := self.listener.accept()) is not None:  # type: ignore[attr-defined]
+            self.reader = Reader(attempt, self.runner)
+            attempt.write(self.data)
+            attempt.write_eof()
+            self.reader.on_ready()
+
+
+def securities(mode: str, source: random.Random) -> tuple[Security, Security]:
+    """The two ends' security for ``mode``, with what the seed chooses within it."""
+    if mode == "ao":
+        mac = source.choice(["aes-128-cmac-96", "hmac-sha-1-96"])
+        edo = source.choice([None, "strict"])
+        cover = source.random() < 0.5
+        one = MktTable([Mkt("k", 1, 2, b"matrix", peer=ip_network("10.0.0.2/32"), mac=mac, cover_options=cover)])
+        two = MktTable([Mkt("k", 2, 1, b"matrix", peer=ip_network("10.0.0.1/32"), mac=mac, cover_options=cover)])
+        return Security("ao", keys=one, edo=edo), Security("ao", keys=two, edo=edo)
+    if mode == "ao-enc-dh":
+        placements = (source.choice(["auto", "late"]),)
+        return Security(mode, placements=placements), Security(mode)
+    edo = source.choice([None, "strict"])
+    return Security(edo=edo), Security(edo=edo)
+
+
+def transfer(mode: str, seed: int, octets: int = OCTETS) -> None:
+    """Send ``octets`` one way and a tenth of it back; AssertionError unless exactly these arrive."""
+    source = random.Random(seed)
+    up, down = source.randbytes(octets), source.randbytes(octets // 10)
+    if source.random() < 0.5:
+        up, down = down, up
+    world = World(source)
+    client = world.add(Stack(["10.0.0.1"], random=source.randbytes), "client")
+    server = world.add(Stack(["10.0.0.2"], random=source.randbytes), "server")
+    link = (
+        Loss(source.uniform(0, 0.1), source),
+        Reorder(source.uniform(0, 0.1), source.uniform(0.001, 0.05), source),
+        Duplicate(source.uniform(0, 0.1), source, source.uniform(0, 0.02)),
+        Delay(source.uniform(0.001, 0.05)),
+    )
+    world.link(client, server, *link)
+    ours, theirs = securities(mode, source)
+    listener = server.stack.listen(80, security=theirs)
+    acceptor = Acceptor(listener, server, down)
+    listener.owner = acceptor
+    attempt = client.stack.connect(("10.0.0.2", 80), security=ours, now=world.now)
+    reader = Reader(attempt, client)
+    attempt.write(up)
+    attempt.write_eof()
+    client.wake()
+
+    def done() -> bool:
+        return reader.closed is not None and acceptor.reader is not None and acceptor.reader.closed is not None
+
+    world.run(7200.0, done)
+    assert reader.closed == Closed(None, 0), f"seed {seed}, {mode}: {attempt.report()}"
+    assert acceptor.reader is not None
+    assert acceptor.reader.closed == Closed(None, 0), f"seed {seed}, {mode}: {acceptor.reader.attempt.report()}"
+    assert bytes(acceptor.reader.received) == up, f"seed {seed}, {mode}: octets differ upwards"
+    assert bytes(reader.received) == down, f"seed {seed}, {mode}: octets differ downwards"
+    assert attempt.report()["mode"] == mode, f"seed {seed}: {attempt.report()}"
