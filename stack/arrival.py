@@ -57,7 +57,7 @@ def _predicted(tcb: Tcb, run: Run, now: float) -> bool:
     tcb.rcv_nxt += length
     tcb.octets_in += length
     if length > tcb.rcv_mss:
-        tcb.rcv_mss = max(tcb.rcv_mss, length // run.segments)
+        tcb.rcv_mss = max(tcb.rcv_mss, min(length // run.segments, tcb.announced_mss))
     return True
 
 

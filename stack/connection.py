@@ -100,7 +100,7 @@ class Connection(Tcb):
         """SEND call: queue all octets. Raises TcpError (EPIPE) after write_eof, close or the end."""
         if self.fin_queued or self.read_closed or self.closed_told:
             raise TcpError(errno.EPIPE, "write after the sending side was closed")
-        self.sending.append(data)
+        self.sending.append(data if data.__class__ is bytes else bytes(data))
 
     def write_eof(self) -> None:
         """CLOSE call for one direction: a FIN follows what was written; reading goes on."""
@@ -170,8 +170,7 @@ class Connection(Tcb):
         before = self.segment_size
         self._pmtu = min(mtu, self.config.mtu)
         self.resize()
-        if self.segment_size < before and self.scoreboard.records:
-            self.scoreboard.mark_all_lost()
+        if self.segment_size < before and self.scoreboard.mark_larger(self.segment_size):
             self.fast_retransmit = True
 
     def stop_syn_timer(self) -> None:

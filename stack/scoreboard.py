@@ -205,16 +205,11 @@ class Scoreboard:
         self._lost_to = upto
 
     def mark_head_lost(self, octets: int) -> None:
-        """Take the first ``octets`` for lost (RFC 6582 §3.2), even where they were retransmitted before."""
-        if not self.records:
-            return
-        record = self.records[0]
-        if record.sacked or record.waiting:
-            return
-        if record.end - record.start > octets:
-            self.cut(0, record.start + octets)
-        record.lost = False
-        self._lose(record)
+        """Take the first ``octets`` for lost (RFC 6582 §3.2), even where they were sent again before."""
+        if self.records:
+            if self.records[0].end - self.records[0].start > octets:
+                self.cut(0, self.records[0].start + octets)
+            self._lose_again(self.records[0])
 
     def mark_all_lost(self, *, renege: bool = False) -> None:
         """A timeout: everything not SACKed is lost again; ``renege`` forgets what was SACKed (RFC 2018 §8)."""
@@ -232,6 +227,21 @@ class Scoreboard:
             self.high_sack = 0
         self._next = 0
         self._lost_to = self.records[-1].end if self.records else 0
+
+    def mark_larger(self, octets: int) -> bool:
+        """Take for lost what may have travelled in segments of more than ``octets`` payload; was there any?"""
+        for record in self.records:
+            if record.end - record.start > octets:
+                self._lose_again(record)
+        return self.waiting > 0
+
+    def _lose_again(self, record: Sent) -> None:
+        if not record.sacked and not record.waiting:
+            record.lost = False
+            if record.extra:
+                self.extra -= record.end - record.start
+                record.extra = False
+            self._lose(record)
 
     def _lose(self, record: Sent) -> None:
         if record.sacked or record.lost:

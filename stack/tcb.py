@@ -1,7 +1,7 @@
 """The Transmission Control Block (RFC 9293 §3.3.1): everything a connection knows, and its smallest operations.
 
-The files ``arrival``, ``receiver``, ``sender``, ``recovery``, ``timers`` and ``closing`` hold the rules, as functions
-of a TCB.
+The files ``arrival``, ``receiver``, ``sender``, ``recovery``, ``timers`` and ``closing`` hold the rules, as
+functions of a TCB.
 """
 
 from __future__ import annotations
