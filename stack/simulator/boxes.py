@@ -29,14 +29,10 @@ class _Each:
     """A box that decides packet by packet and holds nothing back itself."""
 
     __slots__ = ("only",)
+    next_deadline: float | None = None  # nothing waits in such a box
 
     def __init__(self, only: Direction | None = None) -> None:
         self.only = only
-
-    @property
-    def next_deadline(self) -> float | None:
-        """None: nothing waits in this box."""
-        return None
 
     def process(self, packets: list[Octets], direction: Direction, now: float) -> list[Emission]:
         """Let each packet meet ``one``, where the direction is this box's."""
