@@ -160,15 +160,22 @@ class Attempt:
 
     def lost(self, flow: Flow, error: TcpError) -> None:
         """``flow`` failed before it was settled: another takes its place where the policy allows, or this ends."""
-        if not self._end and self.dial is not None:
-            successor = self.stack.redial(self, flow, error)
-            if successor is not None:
-                self._drops.update(flow.drops)
-                self._drops.update(flow.connection.drops)
-                self._retransmissions += flow.connection.retransmissions
-                self.flow = successor
-                return
-        self.push(Closed(error, self.unsent))
+        if not self.replaced(flow, error):
+            self.push(Closed(error, self.unsent))
+
+    def replaced(self, flow: Flow, error: TcpError) -> bool:
+        """Have another connection take the place of ``flow`` where the policy allows it; whether one does."""
+        if self._end or self.dial is None:
+            return False
+        successor = self.stack.redial(self, flow, error)
+        if successor is None:
+            return False
+        self._settled = False
+        self._drops.update(flow.drops)
+        self._drops.update(flow.connection.drops)
+        self._retransmissions += flow.connection.retransmissions
+        self.flow = successor
+        return True
 
     # --- what is told about it ---------------------------------------------------------------------------
 

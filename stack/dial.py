@@ -75,7 +75,7 @@ def redial(stack: Stack, attempt: Attempt, flow: Flow, error: TcpError, now: flo
     if dial is None or dial.security.policy != "prefer" or not isinstance(handshake, Agreed):
         return None
     reason = str(error.strerror or error)
-    if handshake.stage not in (Stage.SYN_SENT, Stage.PLAIN):
+    if handshake.stage is not Stage.SYN_SENT:
         again = replace(dial, security=Security(edo=None))
         stack.downgrades[reason] += 1
     elif isinstance(handshake, AgreedA) and handshake.sent_plain_syn and error.errno == errno.ECONNREFUSED:

@@ -251,15 +251,26 @@ class Flow:
             self.tell(Readable())
 
     def _closed(self, event: Closed) -> None:
-        if self.announced:
+        error = event.error or TcpError(0, "closed before it was established")
+        attempt = self.attempt
+        if attempt is not None and event.error is not None and self.announced and self._untouched():
+            # A fallback that is reset before anything crossed it may have its place taken (profile.md §2).
+            if not attempt.replaced(self, error):
+                self.tell(event)
+        elif self.announced:
             self.tell(event)
-        elif self.attempt is not None:
-            self.attempt.lost(self, event.error or TcpError(0, "closed before it was established"))
+        elif attempt is not None:
+            attempt.lost(self, error)
 
     def tell(self, event: Event) -> None:
         """Queue ``event`` for the application, if there is one."""
         if self.attempt is not None:
             self.attempt.push(event)
+
+    def _untouched(self) -> bool:
+        """Whether the connection went on plain and no octet was written, acknowledged or read."""
+        connection = self.connection
+        return self.handshake.fell_back and not (connection.octets_in or connection.octets_out or connection.unsent)
 
     def fail(self, error: TcpError, now: float) -> None:
         """End the flow with ``error``, without another segment; the handshake has sent what is to be sent."""

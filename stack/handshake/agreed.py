@@ -261,6 +261,7 @@ class Agreed(Handshake):
     def go_plain(self, reason: str) -> None:
         """RFC 8547's fallback: the same connection goes on without protection, and says so."""
         self.stage = Stage.PLAIN
+        self.fell_back = True
         self.stop_repeating()
         self.eno_due = False
         self.facts.fallback = reason

@@ -47,9 +47,9 @@ class Facts:
 class Handshake:
     """The handshake of a connection without keys: EDO's negotiation is all there is.
 
-    ``syn_ack_eno`` is the ENO option that a SYN-ACK carries, if any. ``settled``: segments need
-    no longer be shown; ``ready``: connect or accept may return; ``next_deadline`` in seconds of
-    the stack's clock, None without a timer.
+    ``fell_back``: keys were offered, and the connection went on plain. ``syn_ack_eno`` is the ENO option that a
+    SYN-ACK carries, if any. ``settled``: segments need no longer be shown. ``ready``: connect or accept may return.
+    ``next_deadline`` in seconds of the stack's clock, None without a timer.
     """
 
     next_deadline: float | None = None
@@ -60,6 +60,7 @@ class Handshake:
         self.ready = False
         self.settled = False
         self.syn_ack_eno: bytes | None = None
+        self.fell_back = False
 
     def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """Take a segment that protection let pass: ``key`` it verified under, None for a clear one."""

@@ -415,3 +415,84 @@ def test_several_hundred_connections_at_once() -> None:
 
     assert wire.run(120.0, step)
     assert [bytes(echoed[number]) for number in range(300)] == [f"hello {number}".encode() for number in range(300)]
+
+
+def test_a_fallback_that_is_reset_at_once_is_made_again_plain() -> None:
+    """A box that lets the SYNs pass and resets what follows (profile.md §2): one plain connection in its place."""
+    wire = Wire(tap=strip_from_syns(b"\x45", b"\xfe"))
+    attempt, listener = wire.open(PREFER, Security())
+    assert wire.run(10.0, lambda: listener.accept() is not None)
+    first = attempt.local
+    flow = next(iter(wire.server.flows.values()))
+    flow.abort()
+    assert wire.run(10.0, lambda: listener.accept() is not None)
+    assert attempt.local != first
+    report = attempt.report()
+    assert (report["mode"], report["error"]) == ("none", None)
+    assert report["fallback"]
+
+
+def test_a_listener_waits_half_a_minute_for_the_hello() -> None:
+    """B ends an attempt to which it has no hello 30 s after A's first ACK (profile.md §5)."""
+
+    def tap(packet: bytes, from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        # The hello loses its KE options, so that what arrives is an ACK with ENO alone.
+        if from_client and flags_of(packet) == ACK and has_option(packet, 69):
+            start = header_of(packet)
+            end = start + ((packet[start + 12] >> 4) << 2)
+            changed = packet
+            for at in range(end - start, len(packet) - start):
+                changed = resummed(changed, at, 1)
+            return [(0.0, changed)]
+        return [(0.0, packet)]
+
+    wire = Wire(tap=tap)
+    wire.open(LATE, PROTECTED)
+    begun = wire.now
+    assert wire.run(3.0, lambda: any(f.connection.state.name == "SYN_RECEIVED" for f in wire.server.flows.values()))
+    assert wire.run(60.0, lambda: not wire.server.flows)
+    assert 30.0 <= wire.now - begun < 31.5
+    resets = [packet for _, from_client, packet in wire.sent if not from_client and flags_of(packet) & RST]
+    assert len(resets) == 2
+
+
+def test_giving_up_after_keys_sends_protected_and_clear_resets_twice() -> None:
+    """Nothing of B's protected segments gets through to A: "keys agreed but nothing verifies" (profile.md §5)."""
+
+    def tap(packet: bytes, from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        return [] if not from_client and has_option(packet, 29) else [(0.0, packet)]
+
+    wire = Wire(tap=tap)
+    attempt, _ = wire.open(PROTECTED, PROTECTED)
+    assert wire.run(300.0, lambda: attempt.finished is not None)
+    assert attempt.report()["error"] == "keys agreed but nothing verifies"
+    resets = [packet for _, from_client, packet in wire.sent if from_client and flags_of(packet) & RST]
+    assert sorted(has_option(packet, 29) for packet in resets) == [False, False, True, True]
+
+
+def test_out_of_band_segments_are_not_answered_with_more_than_three_times_their_octets() -> None:
+    """SYN-ACKs to an address that proved nothing stay within three times what it sent (profile.md §5)."""
+    wire = Wire(tap=lambda packet, from_client, _now: [(0.0, packet)] if from_client else [])
+    wire.open(PROTECTED, PROTECTED)
+    wire.run(120.0)
+    received = sum(len(packet) for _, from_client, packet in wire.sent if from_client)
+    extended = [packet for _, from_client, packet in wire.sent if not from_client and len(packet) > 100]
+    assert 1 <= len(extended) <= 3
+    assert sum(map(len, extended)) <= 3 * received
+
+
+@pytest.mark.parametrize(("security", "error"), [(PROTECTED, "simultaneous open"), (PREFER, None)])
+def test_a_crossed_syn_ends_require_and_makes_prefer_plain(security: Security, error: str | None) -> None:
+    """Both sides open actively: equal b bits turn ENO off (RFC 8547 §4.3)."""
+    wire = Wire()
+    one = wire.client.connect(("10.0.0.2", 4000), local_port=4000, security=security, now=wire.now)
+    two = wire.server.connect(("10.0.0.1", 4000), local_port=4000, security=security, now=wire.now)
+    for attempt in (one, two):
+        attempt.write(b"crossed")
+    wire.run(30.0, lambda: all(attempt.finished is not None or attempt.readable for attempt in (one, two)))
+    for attempt in (one, two):
+        if error is None:
+            assert attempt.read() == b"crossed"
+            assert attempt.report()["mode"] == "none"
+        else:
+            assert error in str(attempt.report()["error"])
