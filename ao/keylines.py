@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-_HEADER = re.compile(r"""\s*\[(\[?)\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))""")
-_KEY = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*[.=]""")
+_HEADER = re.compile(r"""[ \t]*\[(\[?)\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))""")
+_KEY = re.compile(r"""[ \t]*(?:"([^"]*)"|'([^']*)'|([\w-]+))[ \t]*[.=]""")
 # In this order: a multi-line string's opening is not to be taken for an empty string.
 _TOKEN = re.compile(r"""\"{3}|'{3}|"(?:\\.|[^"\\])*"|'[^']*'|#|[\[{]|[\]}]""")
 _CLOSING = {'"""': re.compile(r'(?:\\.|[^\\])*?"{3,5}', re.DOTALL), "'''": re.compile(r".*?'{3,5}", re.DOTALL)}
@@ -24,7 +24,7 @@ class KeyLines:
         self._top: dict[str, int] = {}
         self._tables: list[tuple[int, dict[str, int]]] = []
         inside = self._top
-        for line, start in _statements(text):
+        for line, start in statements(text):
             if header := _HEADER.match(text, start):
                 name = header[2] or header[3] or header[4]
                 inside = {}
@@ -46,7 +46,7 @@ class KeyLines:
         return keys.get(key, line)
 
 
-def _statements(text: str) -> list[tuple[int, int]]:
+def statements(text: str) -> list[tuple[int, int]]:
     """Return (line, position) of each line that begins a statement."""
     found = []
     position = 0

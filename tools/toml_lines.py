@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY: Final = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[=.]""")
+from ao.keylines import statements
+
+_HEADER: Final = re.compile(r"""[ \t]*\[\[?\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))""")
+_KEY: Final = re.compile(r"""[ \t]*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*[.=]""")
 _SYNTAX: Final = re.compile(r"^(.*?) \(at (?:line (\d+), column \d+|end of document)\)$", re.DOTALL)
 
 
@@ -17,23 +19,14 @@ class Lines:
         self._lines: dict[tuple[str, int, str], int] = {}
         table, number = "", 0
         counts: dict[str, int] = {}
-        quotes = ""
-        for line, content in enumerate(text.splitlines(), 1):
-            if quotes:
-                if content.count(quotes) % 2:
-                    quotes = ""
-                continue
-            if header := _HEADER.match(content):
-                table = header[2]
+        for line, start in statements(text):
+            if header := _HEADER.match(text, start):
+                table = header[1] or header[2] or header[3]
                 number = counts.get(table, 0)
                 counts[table] = number + 1
                 self._lines.setdefault((table, number, ""), line)
-            elif key := _KEY.match(content):
-                self._lines.setdefault((table, number, key[1].strip("\"'")), line)
-            for mark in ('"""', "'''"):
-                if content.count(mark) % 2:
-                    quotes = mark
-        self.last = max(len(text.splitlines()), 1)
+            elif key := _KEY.match(text, start):
+                self._lines.setdefault((table, number, key[1] or key[2] or key[3]), line)
 
     def of(self, table: str, number: int = 0, key: str = "") -> int:
         """Return the line of a key, else of its table's header, else of a key of the table's name, else 1."""
@@ -48,4 +41,4 @@ def syntax_error(error: Exception, text: str) -> tuple[int, str]:
     found = _SYNTAX.match(str(error))
     if found is None:
         return 1, str(error)
-    return int(found[2]) if found[2] else Lines(text).last, found[1]
+    return int(found[2]) if found[2] else text.rstrip().count("\n") + 1, found[1]

@@ -22,8 +22,7 @@ echo hello | edotun connect 10.9.0.1 7 --addr 10.9.0.2/24 --host 10.9.0.1
 
 edotun connect 10.9.0.1 7 --addr 10.9.0.2/24 --host 10.9.0.1 --bytes 1000000 --expect-echo --json
 
-Exit status: 0 all well; 1 the connection failed, ended with an error or fell short of --expect-echo; 2 usage;
-130 interrupted."""
+Exit status: 0 all well; 1 the connection failed or the echo fell short; 2 usage; 130 interrupted."""
 
 
 @contextlib.contextmanager

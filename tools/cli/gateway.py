@@ -16,14 +16,17 @@ from ..gateway_file import Forward, GatewayFileError, load
 from ..report import endpoint
 from . import options, running
 
-EPILOG = """Example of FILE.toml:
+EPILOG = r"""Example of FILE.toml:
 
-[tun] addr = ["10.9.0.2/24"], host = ["10.9.0.1"]
+\[tun] addr = ["10.9.0.2/24"], host = ["10.9.0.1"]
 
-[[forward]] listen = "kernel:127.0.0.1:8080", connect = "stack:10.8.0.2:80", protect = "ao-enc-dh"
+[\[forward]] listen = "kernel:127.0.0.1:8080", connect = "stack:10.8.0.2:80", protect = "ao-enc-dh"
 
-One key a line; listen and connect are kernel:ADDR:PORT and stack:ADDR:PORT, one of each. Also: name, source =
-"ADDR[:PORT]", policy, placement, group, suite, confirm, edo, keys. Ends by SIGINT or SIGTERM with status 0."""
+One key a line in the file; listen and connect are kernel:ADDR:PORT and stack:ADDR:PORT, one of each.
+
+Other keys of a forward: name, source (ADDR or ADDR:PORT), policy, placement, group, suite, confirm, edo, keys.
+
+SIGINT or SIGTERM ends it with status 0."""
 
 
 def gateway(

@@ -21,8 +21,9 @@ edotun serve http:/srv/files --addr 10.9.0.2/24 --host 10.9.0.1
 
 edotun serve echo --addr 10.9.0.2/24 --addr fd09::2/64 --host 10.9.0.1 --host fd09::1 --protect ao-enc-dh --json
 
-Ends by SIGINT or SIGTERM with status 0. Once connections are accepted, standard error has the line
-"listening on ADDR:PORT"."""
+Once connections are accepted, standard error has the line "listening on ADDR:PORT".
+
+SIGINT or SIGTERM ends it with status 0."""
 
 
 def _handler(service: str, octets: int | None) -> tuple[services.Handler, int]:
