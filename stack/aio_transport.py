@@ -12,7 +12,7 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .events import Closed, Established
+from .events import Closed, Established, TcpError
 
 if TYPE_CHECKING:
     from .attempt import Attempt
@@ -307,7 +307,12 @@ class AttemptTransport(asyncio.Transport):
         if self._end is not None:
             self._schedule_lost(plain_error(self._end.error or OSError(errno.EPIPE, "the connection is closed")))
             return
-        self._attempt.write(bytes(data))
+        try:
+            self._attempt.write(bytes(data))
+        except TcpError as error:
+            # The connection failed in this very moment: its Closed event is on the way.
+            self._schedule_lost(plain_error(error))
+            return
         self._pause_writing()
         self._runner.wake()
 

@@ -412,6 +412,21 @@ def test_half_close() -> None:
     play(main)
 
 
+def test_a_write_that_the_connection_refuses_is_its_loss() -> None:
+    async def main(runner: FakeRunner) -> None:
+        reader, writer, attempt = await opened(runner)
+
+        def refuse(data: bytes) -> None:
+            raise TcpError(errno.EPIPE, "over")
+
+        attempt.write = refuse  # type: ignore[method-assign]
+        writer.write(b"x")
+        with pytest.raises(BrokenPipeError, match="over"):
+            await reader.read()
+
+    play(main)
+
+
 def test_only_octets_can_be_written() -> None:
     async def main(runner: FakeRunner) -> None:
         _, writer, _ = await opened(runner)
