@@ -44,9 +44,9 @@ class NotAgreed(RuntimeError):
 class OutcomeKind(StrEnum):
     """What a message led to.
 
-    answer: B has an answer to send and can make keys; keys: A has keys; refuse: this side ends the attempt and
-    sends ``reply``; refused: the peer ended it; repeated: as before, with the same reply; ignored: nothing;
-    malformed: counted, nothing else.
+    answer: B has an answer to send and can make keys; keys: A has keys; repeated: the message that led to one of
+    these, again, with the same reply; refuse: this side ends the attempt and sends ``reply``; refused: the peer
+    ended it; ignored: nothing; malformed: counted, nothing else.
     """
 
     answer = "answer"
@@ -154,19 +154,20 @@ class _Role:
             return None
 
     def _repetition(self, kind: int, message: bytes) -> Outcome | None:
-        """The outcome where a message already stands; None where this one may be the first."""
-        if self._first is None:
+        """What the message that stands led to, if this is that message again."""
+        if self._first is None or kind != self._first[0] or message != self._first[1]:
             return None
-        first_kind, octets, outcome = self._first
-        if kind != first_kind:
-            return _IGNORED
-        return outcome if message == octets else _DIFFERENT
+        return self._first[2]
+
+    def _has_one_of(self, kind: int) -> bool:
+        return self._first is not None and self._first[0] == kind
 
     def _stand(self, kind: int, message: bytes, outcome: Outcome) -> Outcome:
-        repeated = Outcome(
-            OutcomeKind.repeated, reply=outcome.reply, reply_kind=outcome.reply_kind, reason=outcome.reason
-        )
-        self._first = (kind, message, repeated)
+        """Let ``message`` stand; a repetition leads to the same end, or only to the same reply."""
+        again = outcome
+        if outcome.kind in (OutcomeKind.answer, OutcomeKind.keys):
+            again = Outcome(OutcomeKind.repeated, reply=outcome.reply, reply_kind=outcome.reply_kind)
+        self._first = (kind, message, again)
         return outcome
 
     def _settle(self, suite: Suite, group: int, flags: int) -> None:
@@ -230,13 +231,13 @@ class AgreementA(_Role):
     def take(self, kind: int, message: bytes, *, peer_isn: int, peer_eno: bytes) -> Outcome:
         """Take a whole message of B; ``peer_isn`` and ``peer_eno`` are those of the SYN-ACK."""
         repetition = self._repetition(kind, message)
-        if repetition is not None and repetition.kind is OutcomeKind.repeated:
+        if repetition is not None:
             return repetition
         parsed = self._decode(kind, message, _FROM_B)
         if parsed is None:
             return _MALFORMED
-        if repetition is not None:
-            return repetition
+        if self._has_one_of(kind):
+            return _DIFFERENT
         action = _TABLE_A.get((self._state, MessageKind(kind)))
         if action is None:
             return _IGNORED
@@ -334,13 +335,13 @@ class AgreementB(_Role):
     def take(self, kind: int, message: bytes, *, isn: int, eno: bytes, peer_isn: int, peer_eno: bytes) -> Outcome:
         """Take a whole message of A; the other arguments are as in ``take_hello``."""
         repetition = self._repetition(kind, message)
-        if repetition is not None and repetition.kind is OutcomeKind.repeated:
+        if repetition is not None:
             return repetition
         parsed = self._decode(kind, message, _FROM_A)
         if parsed is None:
             return _MALFORMED
-        if repetition is not None and kind != MessageKind.REFUSE:
-            return repetition
+        if self._has_one_of(kind):
+            return _DIFFERENT
         action = _TABLE_B.get((self._state, MessageKind(kind)))
         if action is None:
             return _IGNORED

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from hmac import compare_digest
+from struct import Struct
 
 from .macs.base import Mac, MacContext
 from .octets import Octets
 from .wiped import WIPED
 
 _FIXED_HEADER = 20
+_MAC_OFFSET = 4
 _ZERO_CHECKSUM = bytes(2)
+_ZERO_PORT = bytes(2)
 _NO_LENGTH = -1
 
 
@@ -28,16 +31,20 @@ class SegmentMac:
     __slots__ = (
         "_addresses",
         "_after_length",
+        "_ao_offset",
         "_base",
         "_cover_options",
         "_length",
         "_length_octets",
         "_mac_octets",
+        "_mac_stop",
+        "_mask_destination",
         "_prefixed",
+        "_simple",
+        "_skip",
         "_sne",
-        "_whole",
+        "_split",
         "_zero_mac",
-        "_zero_ports",
     )
 
     def __init__(
@@ -66,13 +73,16 @@ class SegmentMac:
         else:
             self._length_octets = 4
             self._after_length = b"\x00\x00\x00\x06"
-        # The slice of the header's port fields that counts as zero, with the zeros that stand for it.
-        start, stop = (0 if zero_source else 2), (4 if zero_destination else 2)
-        self._zero_ports = (slice(start, stop), bytes(stop - start)) if start < stop else None
-        self._whole = cover_options and self._zero_ports is None
+        # Ports that count as zero and begin the header stand in what is kept, and the header is taken from behind
+        # them; a destination port alone has to be masked in each header.
+        self._skip = 4 if zero_source and zero_destination else 2 if zero_source else 0
+        self._after_length += bytes(self._skip)
+        self._mask_destination = zero_destination and not zero_source
+        self._simple = cover_options and not self._mask_destination
         self._sne = 0
         self._length = _NO_LENGTH
         self._prefixed: MacContext = WIPED
+        self._expect(_FIXED_HEADER)
 
     def _begin(self, sne: int, length: int) -> MacContext:
         """Return a computation over SNE and pseudo-header, to be gone on with, and keep a copy of it."""
@@ -104,12 +114,9 @@ class SegmentMac:
             running = self._prefixed.copy()
         else:
             running = self._begin(sne, length)
-        if not self._whole:
-            masked = bytearray(header)
-            if self._zero_ports is not None:
-                masked[self._zero_ports[0]] = self._zero_ports[1]
-            header = masked if self._cover_options else _excluding(masked, keep)
-        running.update(header)
+        if not self._simple:
+            header = self._shape(header, keep)
+        running.update(header[self._skip :] if self._skip else header)
         running.update(rest)
         return running.finalize()[: self._mac_octets]
 
@@ -123,35 +130,42 @@ class SegmentMac:
         seen to it that the option lies inside Data Offset and that its Length is the MAC's + 4 (RFC 5925 §7.5).
         """
         length = len(tcp)
-        start = ao_offset + 4
-        stop = start + self._mac_octets
-        # One copy of the segment costs less than handing over header and payload apart.
-        octets = bytearray(tcp)
-        octets[16:18] = _ZERO_CHECKSUM
-        octets[start:stop] = self._zero_mac
+        if ao_offset != self._ao_offset:
+            self._expect(ao_offset)
+        # Two slices of the header without checksum and MAC, and the MAC: cheaper than a copy to be masked.
+        ports_to_window, urgent_to_mac, mac = self._split(tcp)
+        stop = self._mac_stop
         if length == self._length and sne == self._sne:
             running = self._prefixed.copy()
         else:
             running = self._begin(sne, length)
-        if self._zero_ports is not None:
-            octets[self._zero_ports[0]] = self._zero_ports[1]
-        if self._cover_options:
-            running.update(octets)
+        if self._simple:
+            running.update(b"".join((ports_to_window, _ZERO_CHECKSUM, urgent_to_mac, self._zero_mac, tcp[stop:])))
         else:
-            running.update(_excluding(octets, keep))
+            # Offsets in ``keep`` count from the header's start, so what is skipped has to stand there.
+            start = bytes(self._skip) + ports_to_window + _ZERO_CHECKSUM + urgent_to_mac + self._zero_mac
+            running.update(self._shape(b"".join((start, tcp[stop:data_offset])), keep)[self._skip :])
             running.update(tcp[data_offset:])
-        return compare_digest(running.finalize()[: self._mac_octets], tcp[start:stop])
+        return compare_digest(running.finalize()[: self._mac_octets], mac)
+
+    def _expect(self, ao_offset: int) -> None:
+        """Prepare for segments whose TCP-AO option stands at ``ao_offset``: nearly always all of a connection's."""
+        start = ao_offset + _MAC_OFFSET
+        self._split = Struct(f"{self._skip}x{16 - self._skip}s2x{start - 18}s{self._mac_octets}s").unpack_from
+        self._ao_offset = ao_offset
+        self._mac_stop = start + self._mac_octets
+
+    def _shape(self, header: Octets, keep: tuple[tuple[int, int], ...]) -> bytes:
+        """Return the header as it is in the input; options that are excluded are left out, not zeroed."""
+        if not self._cover_options:
+            kept = [header[offset : offset + length] for offset, length in keep]
+            header = b"".join((header[:_FIXED_HEADER], *kept))
+        if self._mask_destination:
+            return b"".join((header[:2], _ZERO_PORT, header[4:]))
+        return bytes(header)
 
     def wipe(self) -> None:
         """Forget the key; any later use raises KeysWiped."""
         self._base = WIPED
         self._prefixed = WIPED
         self._length = _NO_LENGTH
-
-
-def _excluding(header: bytearray, keep: tuple[tuple[int, int], ...]) -> bytearray:
-    """Return the fixed header and the kept options; everything else is left out, not zeroed (RFC 5925 §5.1)."""
-    octets = header[:_FIXED_HEADER]
-    for offset, length in keep:
-        octets += header[offset : offset + length]
-    return octets

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_HEADER = re.compile(r"""[ \t]*\[(\[?)\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))""")
+_HEADER = re.compile(r"""[ \t]*\[(\[?)[ \t]*(?:"([^"]*)"|'([^']*)'|([\w-]+))""")
 _KEY = re.compile(r"""[ \t]*(?:"([^"]*)"|'([^']*)'|([\w-]+))[ \t]*[.=]""")
 # In this order: a multi-line string's opening is not to be taken for an empty string.
 _TOKEN = re.compile(r"""\"{3}|'{3}|"(?:\\.|[^"\\])*"|'[^']*'|#|[\[{]|[\]}]""")
