@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
@@ -107,8 +108,10 @@ def connect(
             sink=None if output is None else output.write,
             patience=timeout,
         )
+        task = asyncio.current_task()
+        assert task is not None
         with _progress(octets, expect_echo) as job.progress:
-            async with running.interface(link) as network:
+            async with running.interface(link, task.cancel) as network:
                 return await run_connection(network, job, running.printer(json, stream_is_output=generated))
 
     raise typer.Exit(running.run_until_interrupted(main()))

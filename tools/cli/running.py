@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ..link import Link
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def interface(link: Link) -> Interface:
-    """Return the interface of ``link``, not yet set up."""
+@asynccontextmanager
+async def interface(link: Link, gone: Callable[[], object]) -> AsyncIterator[Interface]:
+    """Set up the interface of ``link``; ``gone`` is called, and TunError comes out, where its device disappears."""
     # Loaded only now: what concerns devices takes its time, and a usage error or --help needs none of it.
     from tun.interface import Interface
 
-    return Interface(
+    network = Interface(
         tun=link.name,
         addr=link.addresses,
         host=link.hosts,
@@ -32,6 +34,16 @@ def interface(link: Link) -> Interface:
         mtu=link.mtu,
         capture=link.capture,
     )
+    async with network:
+        watch = asyncio.ensure_future(network.wait())
+        watch.add_done_callback(lambda _: network.error is not None and gone())
+        try:
+            yield network
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            if network.error is not None:
+                raise network.error
 
 
 def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:

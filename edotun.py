@@ -1,0 +1,34 @@
+"""A userspace TCP on a TUN interface, with extended option space, TCP-AO, key agreement and payload encryption.
+
+    async with edotun.Interface(addr=["10.9.0.2/24"], host=["10.9.0.1"]) as interface:
+        reader, writer = await interface.open_connection("10.9.0.1", 80)
+
+``open_connection`` and ``start_server`` have asyncio's semantics and take the Runner of any stack; ``Interface``
+offers both for a TUN device of its own.
+"""
+
+from stack.aio import Server, open_connection, start_server
+from stack.attempt import Attempt
+from stack.config import TcpConfig
+from stack.events import TcpError
+from stack.host import Stack
+from stack.listener import Listener
+from stack.runner import Runner
+from stack.security import Security
+from tun.errors import TunError
+from tun.interface import Interface
+
+__all__ = [
+    "Attempt",
+    "Interface",
+    "Listener",
+    "Runner",
+    "Security",
+    "Server",
+    "Stack",
+    "TcpConfig",
+    "TcpError",
+    "TunError",
+    "open_connection",
+    "start_server",
+]

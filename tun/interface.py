@@ -1,0 +1,155 @@
+"""Interface: a TUN device, a stack on it and what drives both, as one asynchronous context."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from stack.aio import LIMIT, ClientConnected, Server, open_connection, start_server
+from stack.aio_transport import drain_closing
+from stack.box import Box
+from stack.config import TcpConfig
+from stack.host import Stack
+from stack.security import Security
+
+from .capture import Capture
+from .device import Tun
+from .driver import Driver
+from .errors import TunError
+
+if TYPE_CHECKING:
+    from stack.attempt import Attempt
+
+# How long the end waits for connections that are closed and whose FIN was not acknowledged yet, seconds.
+_LAST_FIN: Final = 2.0
+
+
+class Interface:
+    """A stack of its own on a TUN device of its own, for ``async with``.
+
+    ``tun`` names the device; ``addr`` are the stack's addresses ("ADDR/N"), ``host`` the kernel's on the device;
+    ``netns`` is the namespace where the device appears; ``mtu`` in octets; ``capture`` a file for a pcapng of every
+    packet; ``config`` the base of every connection's settings, of which ``mtu`` is replaced; ``boxes`` stand
+    between stack and device. Entering raises TunError or another OSError, one line that says what could not be had.
+    """
+
+    def __init__(
+        self,
+        *,
+        addr: Sequence[str],
+        tun: str = "edotun0",
+        host: Sequence[str] = (),
+        netns: str | None = None,
+        mtu: int = 1500,
+        capture: str | Path | None = None,
+        config: TcpConfig | None = None,
+        boxes: Sequence[Box] = (),
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._name = tun
+        self._addresses = tuple(addr)
+        self._hosts = tuple(host)
+        self._netns = netns
+        self._mtu = mtu
+        self._capture = capture
+        self._config = config or TcpConfig()
+        self._boxes = tuple(boxes)
+        self._random = random
+        self._driver: Driver[Stack] | None = None
+        self._resources = ExitStack()
+
+    async def __aenter__(self) -> Self:
+        stack = Stack(self._addresses, config=replace(self._config, mtu=self._mtu), random=self._random)
+        with ExitStack() as resources:
+            device = resources.enter_context(
+                Tun(self._name, self._addresses, self._hosts, netns=self._netns, mtu=self._mtu)
+            )
+            capture = None
+            if self._capture is not None:
+                epoch = time.time() - asyncio.get_running_loop().time()
+                capture = resources.enter_context(Capture(self._capture, name=self._name, epoch=epoch))
+            self._driver = resources.enter_context(Driver(stack, device, capture=capture, boxes=self._boxes))
+            self._resources = resources.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait shortly for the last FINs, then remove the device; connections that are open end with it."""
+        try:
+            if self.error is None:
+                await drain_closing(self.driver, _LAST_FIN)
+        finally:
+            self._resources.close()
+
+    @property
+    def driver(self) -> Driver[Stack]:
+        """What drives the stack (its Runner); RuntimeError before the context is entered."""
+        if self._driver is None:
+            raise RuntimeError("the interface is not set up: use it with 'async with'")
+        return self._driver
+
+    @property
+    def stack(self) -> Stack:
+        """The stack; RuntimeError before the context is entered."""
+        return self.driver.stack
+
+    @property
+    def error(self) -> TunError | None:
+        """Why the device is gone, None while it is there."""
+        return self.driver.error
+
+    async def wait(self) -> None:
+        """Wait until the interface is closed; raises TunError where the device is gone before."""
+        await self.driver.wait()
+
+    async def open_connection(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Security | None = None,
+        local_port: int = 0,
+        local_address: str | None = None,
+        limit: int = LIMIT,
+        started: Callable[[Attempt], None] | None = None,
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect; as ``stack.aio.open_connection``."""
+        return await open_connection(
+            self.driver,
+            host,
+            port,
+            security=security,
+            local_port=local_port,
+            local_address=local_address,
+            limit=limit,
+            started=started,
+        )
+
+    async def start_server(
+        self,
+        client_connected_cb: ClientConnected,
+        port: int,
+        *,
+        address: str | None = None,
+        security: Security | None = None,
+        backlog: int = 1024,
+        limit: int = LIMIT,
+    ) -> Server:
+        """Listen; as ``stack.aio.start_server``."""
+        return await start_server(
+            client_connected_cb,
+            self.driver,
+            port,
+            address=address,
+            security=security,
+            backlog=backlog,
+            limit=limit,
+        )
