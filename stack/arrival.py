@@ -54,6 +54,8 @@ def _predicted(tcb: Tcb, run: Run, now: float) -> bool:
     length = run.length
     tcb.incoming.append(run.payload, length, run.seq, run.cipher)
     tcb.snd_wl1 = run.seq
+    tcb.heard_at = now
+    tcb.keep_probes = 0
     tcb.rcv_nxt += length
     tcb.octets_in += length
     if length > tcb.rcv_mss:

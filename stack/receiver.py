@@ -55,8 +55,7 @@ def _keep(tcb: Tcb, run: Run, start: int, end: int, now: float) -> None:
         duplicate = (start, rcv_nxt)
         start = rcv_nxt
     size = run.length // run.segments
-    if size > tcb.rcv_mss:
-        tcb.rcv_mss = min(size, max(tcb.announced_mss, tcb.rcv_mss))
+    tcb.rcv_mss = max(tcb.rcv_mss, min(size, tcb.announced_mss))
     ranges = incoming.ranges
     if ranges is None and start == rcv_nxt and start == base and end - base == run.length:
         incoming.append(run.payload, run.length, start, run.cipher)

@@ -49,7 +49,8 @@ class Tcb:
 
     ``rcv_adv`` is the right edge of the window that was advertised, ``probing`` whether the octet at SND.NXT was
     sent as a zero-window probe, ``peer_fin`` the number of the peer's FIN (-1: none seen), ``recover`` the
-    recovery point. ``*_at`` are deadlines, infinite when the timer is off.
+    recovery point, ``announced_mss`` the MSS option that is sent: octets of a segment without options (RFC 6691).
+    ``*_at`` are deadlines, infinite when the timer is off.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class Tcb:
         "_overhead",
         "_pmtu",
         "ack_now",
+        "announced_mss",
         "challenge_from",
         "challenges",
         "clock_offset",
@@ -180,6 +182,7 @@ class Tcb:
         # Segment size.
         self._overhead = -1
         self._pmtu = config.mtu
+        self.announced_mss = config.mtu - config.ip_header - 20
         self.peer_mss = _DEFAULT_MSS.get(config.ip_header, 536)
         self.segment_size = 0
         self.sws_step = 0
@@ -253,11 +256,6 @@ class Tcb:
         self.drops[reason] += 1
 
     # --- sizes -------------------------------------------------------------------------------------------
-
-    @property
-    def announced_mss(self) -> int:
-        """The MSS option that is sent: octets of a segment without options (RFC 6691)."""
-        return self.config.mtu - self.config.ip_header - 20
 
     def resize(self) -> None:
         """Compute Eff.snd.MSS (RFC 9293 §3.7.1), octets."""
