@@ -62,13 +62,15 @@ class PositionCipher(ABC):
         """Return consecutive ``parts`` that begin at ``position`` encrypted, or decrypted, and joined."""
         if position != self._next:
             self._seek(position)
+        # A part that is refused would leave the context behind those before it.
+        self._next = -1
         update = self._context.update
         output = b"".join([update(part) for part in parts])
         self._next = position + len(output)
         return output
 
     def _seek(self, position: int) -> None:
-        # Until the context stands at the new place, a failure must not leave the old one trusted.
+        # Octets that are refused after this must not leave the place before it trusted.
         self._next = -1
         block, inside = divmod(position, self._block_octets)
         self._context.reset_nonce(self.nonce(block))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -86,11 +87,20 @@ def test_twice_gives_the_octets_back(make: Callable[[], PositionCipher]) -> None
 
 
 def test_a_refused_call_leaves_no_wrong_place_behind(make: Callable[[], PositionCipher]) -> None:
+    """Octets at a wrong place of the keystream would be the two-time pad that the scheme is there to prevent."""
+    expected = make().apply(0, STREAM)
+    wrong: Any = "text"
     cipher = make()
-    expected = make().apply(100, STREAM)
-    with pytest.raises(OverflowError):
-        cipher.apply(-5, STREAM)
-    assert cipher.apply(100, STREAM) == expected
+    for refused in (
+        lambda: cipher.apply(-5, STREAM),
+        lambda: cipher.apply(1000, wrong),
+        lambda: cipher.apply_many(100, [STREAM, wrong]),
+        lambda: cipher.apply_many(1000, [STREAM, wrong]),
+    ):
+        assert cipher.apply(0, STREAM[:100]) == expected[:100]
+        with pytest.raises((OverflowError, TypeError)):
+            refused()
+        assert cipher.apply(100, STREAM[100:]) == expected[100:]
 
 
 def test_wiped(make: Callable[[], PositionCipher]) -> None:

@@ -43,3 +43,10 @@ def test_an_unverified_segment_moves_nothing() -> None:
     tracker = SneTracker(0)
     assert tracker.sne(0x7FFFFFFF) == 0
     assert tracker.sne(0xF0000000) is None
+
+
+def test_a_late_segment_does_not_move_the_reference_back() -> None:
+    tracker = SneTracker(0)
+    for seq in (0x70000000, 0x10000000):
+        tracker.accept(seq)
+    assert tracker.sne(0xE0000000) == 0
