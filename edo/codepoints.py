@@ -11,8 +11,6 @@ from enum import Enum
 
 from edo.plan import Form
 
-EOL = 0
-NOP = 1
 MSS = 2
 WSCALE = 3
 SACK_PERMITTED = 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ KNOWN = [
 
 
 @pytest.mark.parametrize(("name", "fields", "octets"), KNOWN)
-def test_builds_and_parses_the_documents_octets(name: str, fields: dict[str, object], octets: str) -> None:
+def test_builds_and_parses_the_documents_octets(name: str, fields: dict[str, Any], octets: str) -> None:
     assert build_option(name, **fields).hex() == octets
     value = parse_option(bytes.fromhex(octets))
     assert (value.name, value.fields) == (name, fields)
@@ -95,7 +97,7 @@ def test_refuses_what_no_declaration_says(octets: str) -> None:
         ("unheard_of", {}),
     ],
 )
-def test_builds_nothing_that_it_would_not_parse(name: str, fields: dict[str, object]) -> None:
+def test_builds_nothing_that_it_would_not_parse(name: str, fields: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         build_option(name, **fields)
 

@@ -211,6 +211,21 @@ def test_a_shape_laid_out_again_has_the_new_timestamps_and_key_ids() -> None:
             assert getattr(first, name) == getattr(second, name) == getattr(third, name)
 
 
+@pytest.mark.parametrize(
+    ("options", "octets"),
+    [
+        (Options(mss=0), "02040000"),
+        (Options(wscale=0), "03030001"),
+        (Options(sack_permitted=True), "04020101"),
+        (Options(eno=NON_SYN), "45020101"),
+        (Options(syn_eos=True), "fe045e05"),
+        (Options(sack=((1, 2),)), "0101050a0000000100000002"),
+    ],
+)
+def test_no_option_is_lost_beside_a_kept_shape(options: Options, octets: str) -> None:
+    assert lay_out(options).octets.hex() == octets
+
+
 def test_many_shapes_are_laid_out_right() -> None:
     for key in range(600):
         ids = (key & 255, key >> 8)
@@ -386,6 +401,7 @@ def test_dialects_and_code_points() -> None:
     assert dialect.points.native_extension == 80
     assert dialect == Dialect(EdoKind.NATIVE_79_80)
     assert hash(dialect) == hash(Dialect(EdoKind.NATIVE_79_80)) != hash(Dialect())
-    for wrong in ({"experimental": 252}, {"ke_exid": 0x0ED0}, {"edo_exid": 65536}, {"ao": 1}, {"ao": 19}):
+    wrongs: list[dict[str, Any]] = [{"experimental": 252}, {"ke_exid": 0x0ED0}, {"edo_exid": 65536}]
+    for wrong in (*wrongs, {"ao": 1}, {"ao": 19}):
         with pytest.raises(ValueError, match="must be"):
             CodePoints(**wrong)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -66,7 +67,7 @@ def test_rooms_of_the_first_and_the_other_options() -> None:
         (b"x", {"room": 0}),
     ],
 )
-def test_nothing_is_cut_out_of_bounds(message: bytes, rooms: dict[str, int]) -> None:
+def test_nothing_is_cut_out_of_bounds(message: bytes, rooms: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="octets"):
         cut(1, message, **rooms)
 
@@ -200,7 +201,7 @@ def test_a_copy_goes_its_own_way() -> None:
     assert twin.take(Fragment(1, 4, 2, b"cd")) is Took.COMPLETE
     assert assembler.message is None
     assert assembler.take(Fragment(1, 4, 2, b"xy")) is Took.COMPLETE
-    assert (assembler.message, twin.message) == (b"abxy", b"abcd")
+    assert [whole.message for whole in (assembler, twin)] == [b"abxy", b"abcd"]
 
 
 # --- all messages of a connection ---
@@ -221,6 +222,7 @@ def test_an_inbox_takes_a_segment_whole_or_not_at_all() -> None:
 
 
 def test_reports_and_refusals_stand_whole_and_the_last_report_holds() -> None:
+    assert (REPORT, REFUSE) == (7, 8)
     inbox = Inbox()
     for kind in (REPORT, REFUSE):
         assert inbox.take([Fragment(kind, 2, 0, b"a")], FROM_B) is None

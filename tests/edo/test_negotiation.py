@@ -61,9 +61,9 @@ def judge(edo: Edo, inside: bytes, behind: bytes = b"", flags: int = ACK) -> int
 
 def test_n1_supported_in_both_syns_or_no_edo() -> None:
     edo = Edo(STRICT, active=True)
-    assert edo.state is EdoState.OFF
+    assert edo.state.value == "off"
     assert edo.offer()
-    assert edo.state is EdoState.OFFERED
+    assert edo.state.value == "offered"
     edo.take_syn_ack(False)
     assert edo.state is EdoState.OFF
     assert edo.form(False) is None
@@ -173,7 +173,7 @@ def test_n8_a_repeated_syn_offers_the_same_unless_turned_off() -> None:
 def test_a_server_answers_each_repeated_syn_as_it_asks() -> None:
     edo = server()
     assert not edo.take_syn(False)
-    assert edo.state is EdoState.OFF
+    assert edo.state.value == "off"
     assert edo.take_syn(True)
     assert edo.state is EdoState.UNCONFIRMED
 
@@ -249,6 +249,9 @@ def test_r3_a_rst_may_lack_the_extension_but_not_have_a_wrong_one() -> None:
         (long(9, 35), bytes(8), EdoDrop.EDO_SEGMENT_LENGTH),  # R6
         (long(9, 37), bytes(8), EdoDrop.EDO_SEGMENT_LENGTH),
         (long(9, 0), bytes(8), EdoDrop.EDO_SEGMENT_LENGTH),
+        (long(9, 0x012C), bytes(272), 36),
+        (long(9, 0x022C), bytes(272), EdoDrop.EDO_SEGMENT_LENGTH),
+        (short(0x0120), bytes(1200), 1152),
         (b"\xfe\x05\x0e\xd0\x07", b"", EdoDrop.MALFORMED_OPTION),  # R7
         (b"\xfe\x07\x0e\xd0\x00\x07\x00", b"", EdoDrop.MALFORMED_OPTION),
         (b"\xfe\x0a\x0e\xd0\x00\x08\x00\x20\x00\x00", b"", EdoDrop.MALFORMED_OPTION),
@@ -322,8 +325,8 @@ def test_units_are_configured_not_guessed() -> None:
 
 
 def test_finding_an_extension_gives_its_numbers_as_they_stand() -> None:
-    tcp, data_offset = segment(NOP * 4 + long(60, 7), b"")
-    assert find_extension(tcp, spans_of(tcp, data_offset), data_offset, DEFAULT) == (24, 240, 7)
+    tcp, data_offset = segment(NOP * 4 + long(0x0102, 0x0304), b"")
+    assert find_extension(tcp, spans_of(tcp, data_offset), data_offset, DEFAULT) == (24, 4 * 0x0102, 0x0304)
     tcp, data_offset = segment(b"\xfe\x05\x0e\xd0\x07" + NOP * 3 + short(1), b"")
     assert find_extension(tcp, spans_of(tcp, data_offset), data_offset, DEFAULT) == (28, 4, -1)
     tcp, data_offset = segment(TIMESTAMPS, short(10))

@@ -103,6 +103,12 @@ def test_shapes_with_changed_octets_are_walked_alike(
     assert walk(tcp, 20, len(tcp)) == walk_steps(tcp, 20, len(tcp))
 
 
+@pytest.mark.parametrize("start", [0, 16, 22, 24, 32])
+def test_a_shape_counts_only_where_the_area_begins_behind_the_fixed_header(start: int) -> None:
+    tcp = memoryview(NOP * 20 + NOP * 2 + TIMESTAMPS)
+    assert walk(tcp, start, 32) == walk_steps(tcp, start, 32)
+
+
 def test_a_caller_may_change_the_list_it_got() -> None:
     tcp = memoryview(bytes(20) + NOP * 2 + TIMESTAMPS)
     first = walk(tcp, 20, 32)
