@@ -50,7 +50,7 @@ class World:
     seed and the same program two runs are equal to the octet.
     """
 
-    __slots__ = ("_events", "_runners", "_serial", "now", "random", "steps")
+    __slots__ = ("_events", "_runners", "_same", "_serial", "now", "random", "steps")
 
     def __init__(self, random: Random, *, start: float = 0.0) -> None:
         self.random = random
@@ -58,6 +58,7 @@ class World:
         self.steps = 0
         self._events: list[tuple[float, int, Callable[[object], None], object]] = []
         self._serial = 0
+        self._same = 0
         self._runners: list[SimRunner[Any]] = []
 
     def octets(self, count: int) -> bytes:
@@ -113,7 +114,6 @@ class World:
         where the time does not move on. Without ``stop`` the clock stands at ``until`` afterwards.
         """
         events = self._events
-        same = 0
         for _ in range(most_steps):
             if stop is not None and stop():
                 return
@@ -124,17 +124,24 @@ class World:
                     what = "nothing left to do" if not events else f"the time is over ({until} s)"
                     raise Stalled(self._describe(what))
                 return
-            when, _, action, argument = heapq.heappop(events)
-            if when > self.now:
-                self.now = when
-                same = 0
-            else:
-                same += 1
-                if same > _MOST_AT_ONE_MOMENT:
-                    raise Stalled(self._describe(f"{same} events without the time moving on"))
-            self.steps += 1
-            action(argument)
+            self.step()
         raise Stalled(self._describe(f"not done after {most_steps} events"))
+
+    def step(self) -> bool:
+        """Let one event happen; False where none is left. Raises ``Stalled`` where the time does not move on."""
+        if not self._events:
+            return False
+        when, _, action, argument = heapq.heappop(self._events)
+        if when > self.now:
+            self.now = when
+            self._same = 0
+        else:
+            self._same += 1
+            if self._same > _MOST_AT_ONE_MOMENT:
+                raise Stalled(self._describe(f"{self._same} events without the time moving on"))
+        self.steps += 1
+        action(argument)
+        return True
 
     def _describe(self, what: str) -> str:
         hosts = "; ".join(

@@ -234,3 +234,13 @@ def test_a_later_deadline_does_not_advance_early() -> None:
     a.stack.plan = [(2.0, packet(A, B, 1))]
     world.run()
     assert a.stack.advanced == [2.0]
+
+
+def test_single_steps() -> None:
+    world, _, b = pair(plan=[(1.0, packet(A, B, 1))])
+    times = []
+    while world.step():
+        times.append(world.now)
+    assert times == [0.0, 0.0, 1.0, 1.0]  # both look once, then one sends and the other receives
+    assert len(b.stack.got) == 1
+    assert not world.step()
