@@ -70,6 +70,7 @@ class Driver(Generic[HostT]):
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
         self._waking = False
+        self._chain_answered = False
         self._writing = False
         self._closed = False
         self._over = asyncio.Event()
@@ -220,6 +221,10 @@ class Driver(Generic[HostT]):
             self._emit(packets, now)
         else:
             self._distribute(self._chain.process(packets, Direction.FORWARD, now), now)
+            if self._chain_answered:
+                # A box has answered the stack, which may have something to say to that.
+                self._chain_answered = False
+                self.wake()
 
     def _emit(self, packets: Sequence[Octets], now: float) -> None:
         if self._capture is not None:
@@ -265,6 +270,7 @@ class Driver(Generic[HostT]):
         if outward:
             self._emit(outward, now)
         if inward:
+            self._chain_answered = True
             self.stack.receive(Batch(inward), now)
 
     def _arm(self) -> None:

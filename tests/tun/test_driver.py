@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stack.batch import Batch, Octets
-from stack.box import Direction
+from stack.box import Direction, Emission
 from stack.simulator import Delay, Filter
 from tun.capture import Capture
 from tun.driver import Driver
@@ -292,6 +292,30 @@ def test_the_last_boxs_delay_is_kept_too() -> None:
             assert wire.sent() == []
             await asyncio.sleep(0.02)
             assert wire.sent() == [b"out"]
+
+    assert run(main()).problems == []
+
+
+def test_a_box_that_answers_the_stack_gets_its_reply() -> None:
+    class Answering:
+        next_deadline = None
+
+        def process(self, packets: list[Octets], direction: Direction, now: float) -> list[Emission]:
+            return [(now, direction.reverse if packet == b"too big" else direction, packet) for packet in packets]
+
+    class Correcting(Node):
+        def receive(self, batch: Batch, now: float) -> None:
+            super().receive(batch, now)
+            self.out.append(b"smaller")
+
+    async def main() -> None:
+        wire, node = Wire(), Correcting()
+        with Driver(node, wire, boxes=[Answering()]) as driver:
+            node.out = [b"too big"]
+            driver.wake()
+            await turns()
+            assert [packet for _, packet in node.got] == [b"too big"]
+            assert wire.sent() == [b"smaller"]
 
     assert run(main()).problems == []
 
