@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import connect, gateway, serve
+from . import connect, demo, gateway, serve
 from .options import UsageFault
 
 
@@ -49,6 +49,7 @@ app = typer.Typer(
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("connect", epilog=connect.EPILOG)(connect.connect)
 app.command("gateway", epilog=gateway.EPILOG)(gateway.gateway)
+app.command("demo", epilog=demo.EPILOG)(demo.demo)
 
 
 def main() -> None:

@@ -1,0 +1,52 @@
+# `make demo` and `make test` set up everything that they need; see README.md.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+# Handed on to pytest, edotun demo or edotun bench.
+ARGS ?=
+
+.PHONY: help deps install demo test check format soak bench clean
+
+help:
+	@echo "make demo     a 20 MB download between unmodified programs, protected, shown and proven"
+	@echo "make test     all tests"
+	@echo "make check    ruff and mypy"
+	@echo "make bench    goodput beside the kernel's"
+	@echo "make soak     the long tests"
+	@echo "make install  .venv with everything; make deps: the system packages; make clean: remove what was made"
+
+deps:
+	@PYTHON="$(PYTHON)" sh tools/deps.sh
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@PYTHON="$(PYTHON)" sh tools/deps.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: deps install
+	$(BIN)/edotun demo $(ARGS)
+
+test: deps install
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: deps install
+	$(BIN)/edotun bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
