@@ -91,12 +91,13 @@ def test_a_refused_call_leaves_no_wrong_place_behind(make: Callable[[], Position
     expected = make().apply(0, STREAM)
     wrong: Any = "text"
     cipher = make()
-    for refused in (
+    refusals: list[Callable[[], bytes]] = [
         lambda: cipher.apply(-5, STREAM),
         lambda: cipher.apply(1000, wrong),
         lambda: cipher.apply_many(100, [STREAM, wrong]),
         lambda: cipher.apply_many(1000, [STREAM, wrong]),
-    ):
+    ]
+    for refused in refusals:
         assert cipher.apply(0, STREAM[:100]) == expected[:100]
         with pytest.raises((OverflowError, TypeError)):
             refused()
