@@ -304,6 +304,8 @@ def test_options_that_may_not_stand_together() -> None:
     ]:
         with pytest.raises(LayoutError):
             lay_out(options, syn=syn, extension=extension)
+    assert lay_out(Options(), ao_octets=4).octets.hex() == "1d040000"
+    assert len(lay_out(Options(), ao_octets=40).octets) == 40
     for ao_octets in (3, 41):
         with pytest.raises(LayoutError):
             lay_out(Options(), ao_octets=ao_octets)

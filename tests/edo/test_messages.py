@@ -54,6 +54,8 @@ def test_rooms_of_the_first_and_the_other_options() -> None:
     options = cut(2, HELLO, first_room=10, room=200)
     assert [len(option) - 9 for option in options] == [10, 200, 200, 200, 200, 200, 14]
     assert parse_option(options[1]).fields == {"message": 2, "total": 1024, "offset": 10, "octets": HELLO[10:210]}
+    assert [len(option) for option in cut(1, bytes(300), first_room=1, room=246)] == [10, 255, 62]
+    assert [len(option) for option in cut(1, bytes(248), first_room=246, room=1)] == [255, 10, 10]
     assert cut(1, b"x", points=CodePoints(experimental=253))[0][0] == 253
 
 
