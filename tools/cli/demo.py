@@ -16,12 +16,12 @@ from tun.errors import TunError
 
 from ..demo import run, table
 from ..demo.outcome import Outcome
-from ..interruption import as_interrupt
+from ..interruption import one_interrupt
 from ..programs import ProgramError
 from . import options
 
-EPILOG = """Needs root, /dev/net/tun, nftables and curl, and touches nothing outside the network namespaces that it makes
-and removes; without them the same stacks run over a link in memory. Exit status 0 only if all of it held."""
+EPILOG = """Needs root, /dev/net/tun, nftables and curl, and touches nothing outside the network namespaces that it
+makes and removes; without them the same stacks run over a link in memory. Exit status 0 only if all of it held."""
 
 _LEAST = 100_000
 _NARROWEST = 118
@@ -75,7 +75,7 @@ def demo(
         TimeElapsedColumn(),
     )
     try:
-        with as_interrupt(), Progress(*columns, console=console) as bars:
+        with one_interrupt(), Progress(*columns, console=console) as bars:
             steps = _Steps(bars)
             outcome = run.run(steps, in_memory=in_memory, octets=octets)
             steps.end()

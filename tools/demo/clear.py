@@ -1,9 +1,9 @@
 """Looking for pieces of a file in what crossed a network: exact, and quick enough for tens of megabytes.
 
 Every piece of 64 octets, at whatever offset of the file it begins, contains a whole gram of 8 octets whose offset
-in the file is a multiple of 57, since 57 + 8 - 1 = 64. So it is enough to know the grams at these offsets and to look
-for them at every octet offset of what is searched: a piece that is there cannot be missed. Each gram that is found
-is then extended octet by octet to both sides, so nothing is reported that is not there.
+in the file is a multiple of 57, since 57 + 8 - 1 = 64. So it is enough to know the grams at these offsets and to
+look for them at every octet offset of what is searched: a piece that is there cannot be missed. Each gram that is
+found is then extended octet by octet to both sides, so nothing is reported that is not there.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ Progress = Callable[[int], None]
 
 
 def gateway_file(*, client: bool, namespace: str) -> str:
-    """Return the file of one end's gateway in ``namespace``: the ``client``'s connects by its stack, the other accepts."""
+    """Return the file of the gateway in ``namespace``: ``client``'s connects by its stack, the other accepts."""
     stack, host = (
         (topology.CLIENT_STACK, topology.CLIENT_HOST) if client else (topology.SERVER_STACK, topology.SERVER_HOST)
     )

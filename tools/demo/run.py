@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from .outcome import MODE, Download, Outcome, judge
 
 FILE_OCTETS: Final = 20_000_000
 CONTROL_OCTETS: Final = 262_144
+_TUN: Final = Path("/dev/net/tun")
 _PROGRAMS: Final = ("nft", "curl", "nsenter", "setpriv")
 _SYSTEM_FOLDERS: Final = os.pathsep.join(("/usr/sbin", "/sbin", "/usr/bin", "/bin"))
 
@@ -24,13 +26,22 @@ Progress = Callable[[str, int, int], None]
 
 def hindrance() -> str | None:
     """Why the namespaces cannot be had here, None where they can."""
-    if not Path("/dev/net/tun").exists():
-        return "there is no /dev/net/tun"
+    if not _TUN.exists():
+        return f"there is no {_TUN}"
     if os.geteuid() != 0:
         return "not root"
     path = os.pathsep.join((os.environ.get("PATH", ""), _SYSTEM_FOLDERS))
     missing = [name for name in _PROGRAMS if shutil.which(name, path=path) is None]
-    return f"not installed: {', '.join(missing)}" if missing else None
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    try:
+        os.close(os.open(_TUN, os.O_RDWR))
+    except OSError as error:
+        return f"{_TUN}: {error.strerror}"
+    # Root of a container may have the device and still no right to make a namespace.
+    if subprocess.run(("unshare", "--net", "--mount", "true"), capture_output=True, check=False).returncode:
+        return "a network namespace cannot be made"
+    return None
 
 
 def run(progress: Progress, *, in_memory: bool, octets: int = FILE_OCTETS) -> Outcome:

@@ -9,15 +9,14 @@ The stacks own 10.81.0.2 and 10.82.0.2; each end's kernel routes between its TUN
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from tun.netns import Namespace, join, namespaces
+from tun.netns import Namespace, join
 
-from ..abandoned import remove_abandoned
+from ..namespaces import own_namespaces
 
 PREFIX: Final = "edotun-demo-"
 CLIENT_STACK: Final = "10.81.0.2"
@@ -38,9 +37,7 @@ class Topology:
 @contextmanager
 def topology() -> Iterator[Topology]:
     """Make the namespaces, links and routes, and remove them at the end."""
-    remove_abandoned(PREFIX)
-    names = (f"{PREFIX}{os.getpid()}-{role}" for role in ("client", "router", "server"))
-    with namespaces(*names) as (client, router, server):
+    with own_namespaces(PREFIX, ("client", "router", "server")) as (client, router, server):
         join(client, "router0", router, "client0")
         join(server, "router0", router, "server0")
         router.add_addresses("client0", "10.80.1.1/24")
