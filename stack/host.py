@@ -30,12 +30,13 @@ from .config import TcpConfig
 from .connection import Connection
 from .events import TcpError
 from .flow import Flow, FlowKey
-from .ip import ICMP, ICMPV6, TCP, Ip, address_octets, parse
+from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, address_octets, parse
 from .isn import InitialNumbers
 from .listener import Listener
 from .passive import Passive, is_out_of_band
 from .peers import Peers
 from .ratelimit import RateLimit
+from .reassembly import FragmentDrop, Reassembler
 from .resets import reset_for
 from .reuse import may_reuse
 from .run import ACK, RST, SYN, Run
@@ -102,6 +103,7 @@ class Stack:
         self._dirty: dict[Flow, None] = {}
         self._received: dict[Flow, None] = {}
         self._ready: dict[Attempt | Listener, None] = {}
+        self._fragments = Reassembler()
         self._answers = RateLimit(_ANSWERS_PER_SECOND, _ANSWERS_AT_ONCE)
 
     # --- the six verbs -----------------------------------------------------------------------------------
@@ -166,6 +168,8 @@ class Stack:
             if deadline is not None and deadline <= now:
                 timed.advance(now)
             self.arm(timed)
+        if expired := self._fragments.expire(now):
+            self.drops[FragmentDrop.TIMEOUT] += expired
 
     def take_output(self, now: float) -> Batch:
         """Return the packets that are to be sent now."""
@@ -180,7 +184,11 @@ class Stack:
     @property
     def next_deadline(self) -> float | None:
         """When ``advance`` may have something to do, seconds; None for never."""
-        return self._timers[0][0] if self._timers else None
+        timer = self._timers[0][0] if self._timers else None
+        fragments = self._fragments.next_deadline
+        if timer is None or fragments is None:
+            return fragments if timer is None else timer
+        return min(timer, fragments)
 
     def take_ready(self) -> list[Attempt | Listener]:
         """What has events or connections for its owner since the last call."""
@@ -192,10 +200,12 @@ class Stack:
 
     def _packet(self, packet: Octets, state: Checksum, now: float) -> None:
         ip = parse(packet)
-        if ip.__class__ is not Ip:
-            self.drops[str(ip)] += 1
+        if not isinstance(ip, Ip):
+            if ip is IpDrop.FRAGMENT:
+                self._fragment(packet, now)
+            else:
+                self.drops[str(ip)] += 1
             return
-        assert isinstance(ip, Ip)
         if ip.destination not in self.addresses:
             self.drops["not_ours"] += 1
         elif ip.protocol == TCP:
@@ -204,6 +214,18 @@ class Stack:
             self._icmp(ip, packet, now)
         else:
             self.drops["unknown_protocol"] += 1
+
+    def _fragment(self, packet: Octets, now: float) -> None:
+        """Keep a fragment of a packet to us until the packet is whole (RFC 8200 §4.5)."""
+        destination = bytes(packet[16:20] if packet[0] >> 4 == 4 else packet[24:40])
+        if destination not in self.addresses:
+            self.drops["not_ours"] += 1
+            return
+        taken = self._fragments.take(packet, now)
+        if isinstance(taken, bytes):
+            self._packet(taken, Checksum.FINISHED, now)
+        elif taken is not None:
+            self.drops[str(taken)] += 1
 
     def _tcp(self, ip: Ip, packet: Octets, state: Checksum, now: float) -> None:
         tcp = ip.payload(packet)

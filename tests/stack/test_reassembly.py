@@ -1,0 +1,157 @@
+"""IP fragments: any order, any cut, overlaps, bounds (RFC 791 §3.2, RFC 8200 §4.5, RFC 5722 §3)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, fragment6
+from scapy.packet import Raw
+
+from stack.batch import Batch
+from stack.ip import Ip, parse
+from stack.reassembly import LIFETIME, FragmentDrop, Reassembler
+from tests.stack.wire import Wire
+
+PAYLOAD = random.Random(9).randbytes(4000)
+
+
+def whole(version: int, payload: bytes = PAYLOAD) -> bytes:
+    ip = IP(src="10.0.0.1", dst="10.0.0.2", id=77) if version == 4 else IPv6(src="fd00::1", dst="fd00::2")
+    return bytes(ip / TCP(sport=1, dport=2, seq=3) / Raw(payload))
+
+
+def pieces(version: int, size: int = 1000, identification: int = 77, payload: bytes = PAYLOAD) -> list[bytes]:
+    if version == 4:
+        packet = IP(src="10.0.0.1", dst="10.0.0.2", id=identification) / TCP(sport=1, dport=2, seq=3) / Raw(payload)
+        return [bytes(piece) for piece in fragment(packet, fragsize=size)]
+    packet = (
+        IPv6(src="fd00::1", dst="fd00::2")
+        / IPv6ExtHdrFragment(id=identification)
+        / TCP(sport=1, dport=2, seq=3)
+        / Raw(payload)
+    )
+    return [bytes(piece) for piece in fragment6(packet, size + 48)]
+
+
+def put(reassembler: Reassembler, packets: list[bytes], now: float = 0.0) -> list[bytes | FragmentDrop | None]:
+    return [reassembler.take(packet, now) for packet in packets]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@given(order=st.randoms(use_true_random=False), size=st.integers(1, 300), repeat=st.booleans())
+def test_any_order_gives_the_packet(version: int, order: random.Random, size: int, repeat: bool) -> None:
+    packets = pieces(version, size * 8)[:]
+    packets += packets[:-1] if repeat else []
+    order.shuffle(packets)
+    reassembler = Reassembler(pieces=1000)
+    results = put(reassembler, packets)
+    joined = [result for result in results if isinstance(result, bytes)]
+    # A duplicate that arrives behind the end begins a datagram of its own, which never ends.
+    assert joined[0][-len(PAYLOAD) :] == PAYLOAD
+    assert joined[0][20 if version == 4 else 40 :] == whole(version)[20 if version == 4 else 40 :]
+    ip = parse(joined[0])
+    assert isinstance(ip, Ip)
+    assert ip.total_octets == len(joined[0])
+
+
+def test_extension_headers_before_the_fragment_header_stay() -> None:
+    packet = (
+        IPv6(src="fd00::1", dst="fd00::2")
+        / IPv6ExtHdrHopByHop()
+        / IPv6ExtHdrFragment(id=5)
+        / TCP(sport=1, dport=2)
+        / Raw(PAYLOAD)
+    )
+    result = put(Reassembler(), [bytes(piece) for piece in fragment6(packet, 1280)])[-1]
+    assert isinstance(result, bytes)
+    ip = parse(result)
+    assert isinstance(ip, Ip)
+    assert (ip.protocol, ip.header_octets) == (6, 48)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_overlap_gives_the_datagram_up_for_good(version: int) -> None:
+    """RFC 5722 §3: all fragments, those to come included."""
+    packets = pieces(version)
+    other = pieces(version, 504)
+    reassembler = Reassembler()
+    assert put(reassembler, [packets[0], other[1]]) == [None, FragmentDrop.OVERLAP]
+    assert set(put(reassembler, packets)) == {FragmentDrop.OVERLAP}
+    assert reassembler.held == 0
+    # Another datagram of the same hosts is not touched by it.
+    assert isinstance(put(reassembler, pieces(version, identification=78))[-1], bytes)
+
+
+def test_a_fragment_behind_the_end_and_two_ends_are_overlaps() -> None:
+    packets = pieces(4)
+    short = pieces(4, payload=PAYLOAD[:1500])
+    assert put(Reassembler(), [short[-1], packets[-1]])[-1] is FragmentDrop.OVERLAP
+    assert put(Reassembler(), [packets[2], short[-1]])[-1] is FragmentDrop.OVERLAP
+
+
+def test_what_waits_too_long_is_given_up() -> None:
+    reassembler = Reassembler()
+    put(reassembler, pieces(4)[:2], 10.0)
+    assert reassembler.next_deadline == 10.0 + LIFETIME
+    assert reassembler.expire(10.0 + LIFETIME - 1) == 0
+    assert reassembler.expire(10.0 + LIFETIME) == 1
+    assert reassembler.held == 0
+    assert reassembler.next_deadline is None
+
+
+def test_memory_is_bounded_whatever_arrives() -> None:
+    reassembler = Reassembler(limit=20_000, most=10, pieces=8)
+    for identification in range(500):
+        put(reassembler, pieces(4, identification=identification)[:-1])
+        assert reassembler.held <= 20_000
+    tiny = put(reassembler, pieces(4, 8, identification=900))
+    assert FragmentDrop.NO_ROOM in tiny
+    assert reassembler.held <= 20_000
+
+
+@given(st.binary(min_size=20, max_size=120), st.sampled_from([0x45, 0x46, 0x60]))
+def test_no_octets_raise(octets: bytes, start: int) -> None:
+    packet = bytes((start,)) + octets + bytes(20)
+    parsed = parse(packet)
+    if str(parsed) == "fragment":
+        Reassembler().take(packet, 0.0)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_congestion_seen_by_one_fragment_is_seen_by_the_packet(version: int) -> None:
+    """RFC 3168 §5.3: CE of any fragment; never together with fragments that are not ECT."""
+
+    def marked(packet: bytes, ecn: int) -> bytes:
+        scapy = IP(packet) if version == 4 else IPv6(packet)
+        if version == 4:
+            scapy.tos, scapy.chksum = ecn, None
+        else:
+            scapy.tc = ecn
+        return bytes(scapy)
+
+    packets = pieces(version)
+    result = put(Reassembler(), [marked(packet, 3 if n == 1 else 2) for n, packet in enumerate(packets)])[-1]
+    assert isinstance(result, bytes)
+    ip = parse(result)
+    assert isinstance(ip, Ip)
+    assert ip.ecn == 3
+    mixed = put(Reassembler(), [marked(packet, 3 if n == 1 else 0) for n, packet in enumerate(packets)])[-1]
+    assert mixed is FragmentDrop.ECN
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_stack_answers_a_fragmented_segment(version: int) -> None:
+    wire = Wire()
+    wire.server.receive(Batch(pieces(version)), 1.0)
+    assert len(wire.server.take_output(1.0).packets) == 1
+    assert wire.server.drops == {}
+    # A lone fragment is forgotten in time, and counted.
+    wire.server.receive(Batch(pieces(version, identification=3)[:1]), 2.0)
+    deadline = wire.server.next_deadline
+    assert deadline is not None
+    wire.server.advance(deadline)
+    assert wire.server.drops == {"fragment_timeout": 1}
