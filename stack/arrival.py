@@ -13,7 +13,8 @@ from .tcb import HALF, MASK, NEVER, Tcb
 
 _ESTABLISHED = State.ESTABLISHED
 _NOT_PSH = 0xFF & ~PSH
-_SYN_STATES = (State.SYN_SENT, State.SYN_RECEIVED)
+_SYN_SENT = State.SYN_SENT
+_SYN_RECEIVED = State.SYN_RECEIVED
 # 24 days: after so long a silence TS.Recent says nothing any more (RFC 7323 §5.5).
 _TS_RECENT_LIFE = 24 * 86400.0
 
@@ -36,10 +37,10 @@ def segment_arrives(tcb: Tcb, run: Run, now: float) -> None:
         and _predicted(tcb, run, now)
     ):
         return
-    if state is State.SYN_SENT:
-        syn_sent_state(tcb, run, now)
-    elif state > State.SYN_SENT:
+    if state > _SYN_SENT:
         other_states(tcb, run, now)
+    elif state is _SYN_SENT:
+        syn_sent_state(tcb, run, now)
 
 
 def _predicted(tcb: Tcb, run: Run, now: float) -> bool:
@@ -168,7 +169,7 @@ def establish(tcb: Tcb, now: float) -> None:
 def other_states(tcb: Tcb, run: Run, now: float) -> None:
     """§3.10.7.4."""
     flags = run.flags
-    if tcb.state is State.SYN_RECEIVED and flags & SYN and run.seq == tcb.irs and not flags & RST:
+    if tcb.state is _SYN_RECEIVED and flags & SYN and run.seq == tcb.irs and not flags & RST:
         if not flags & ACK:
             # The same SYN again: our answer did not arrive.
             timers.repeat_syn(tcb, now)
@@ -202,7 +203,7 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
     if tcb.timestamps and run.options.ts_val is not None and seq <= tcb.last_ack_sent:
         tcb.ts_recent = run.options.ts_val
         tcb.ts_recent_at = now
-    if tcb.state is State.SYN_RECEIVED:
+    if tcb.state is _SYN_RECEIVED:
         if not tcb.snd_una < run.ack <= tcb.snd_nxt:
             tcb.drop("bad_ack")
             tcb.send_reset(run.ack, 0)

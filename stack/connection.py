@@ -13,6 +13,9 @@ from .run import ACK, SYN, Run
 from .states import State, Trigger
 from .tcb import NEVER, Tcb
 
+_SYN_SENT = State.SYN_SENT
+_SYN_RECEIVED = State.SYN_RECEIVED
+
 
 class Connection(Tcb):
     """One TCP connection.
@@ -56,7 +59,7 @@ class Connection(Tcb):
             arrival.segment_arrives(self, run, now)
         if self.wrote:
             self.tell_writable()
-        if self.rcv_nxt != before and self.state > State.SYN_RECEIVED:
+        if self.rcv_nxt != before and self.state > _SYN_RECEIVED:
             if self.incoming.octets and not self.closed_told:
                 self.tell_readable()
             if self.rcv_nxt != self.last_ack_sent and not self.ack_now:
@@ -71,11 +74,12 @@ class Connection(Tcb):
         """Return the runs to be sent now, in order."""
         self.now = now
         sender.output(self, now)
-        if self.ack_now and self.state > State.SYN_SENT:
+        if self.ack_now and self.state > _SYN_SENT:
             self.out.append(self.control_run(ACK, self.snd_nxt, receiver.ack_options(self, now)))
         out = self.out
-        if out:
-            self.out = []
+        if not out:
+            return []
+        self.out = []
         return out
 
     @property

@@ -29,7 +29,7 @@ def update(tcb: Tcb, run: Run) -> int:
     una = tcb.snd_una
     board = tcb.scoreboard
     for left, right in run.options.sack:
-        start = max(extend(left, una), una)
+        start = extend(left, una)
         end = extend(right, una)
         if start < end <= tcb.snd_nxt:
             fresh += board.mark_sacked(start, end)

@@ -26,18 +26,26 @@ class RttEstimator:
         The gains are divided by that number, so that many samples of one window do not shorten the history
         (RFC 7323 appendix G).
         """
-        rtt = max(rtt, 0.0)
         srtt = self.srtt
         if srtt == 0.0:
             # Never exactly zero, which says that there was no measurement yet.
-            self.srtt = srtt = max(rtt, 1e-9)
-            self.rttvar = rttvar = rtt / 2
+            srtt = max(rtt, 1e-9)
+            rttvar = rtt / 2
         else:
             rttvar = self.rttvar
-            self.rttvar = rttvar = rttvar + (abs(srtt - rtt) - rttvar) / (4 * expected)
-            self.srtt = srtt = srtt + (rtt - srtt) / (8 * expected)
-        rto = srtt + max(_GRANULARITY, 4 * rttvar)
-        self.rto = min(max(rto, self._minimum), self._maximum)
+            error = rtt - srtt
+            rttvar += ((error if error > 0.0 else -error) - rttvar) / (4 * expected)
+            srtt += error / (8 * expected)
+        self.srtt = srtt
+        self.rttvar = rttvar
+        # This runs for each acknowledgment: comparisons cost half of what calls of min and max do.
+        spread = 4 * rttvar
+        rto = srtt + (spread if spread > _GRANULARITY else _GRANULARITY)
+        if rto < self._minimum:
+            rto = self._minimum
+        elif rto > self._maximum:
+            rto = self._maximum
+        self.rto = rto
 
     def back_off(self) -> None:
         """Double the timeout (RFC 6298 §5.5); it stays so until the next measurement (Karn's algorithm)."""

@@ -74,6 +74,20 @@ class Scoreboard:
     def acknowledge(self, ack: int) -> None:
         """Forget everything before ``ack``, the new SND.UNA."""
         records = self.records
+        if not records:
+            self.acked_sent_at = -1.0
+            return
+        record = records[0]
+        if record.end >= ack and not (record.resent or record.sacked or record.waiting):
+            # Most acknowledgments: within the first record, to which nothing has happened.
+            self.acked_sent_at = record.sent_at
+            if record.end > ack:
+                record.start = ack
+                self.starts[0] = ack
+            else:
+                del records[0]
+                del self.starts[0]
+            return
         sent_at = -1.0
         measurable = True
         count = 0

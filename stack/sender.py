@@ -14,7 +14,8 @@ from .tcb import FAST, HALF, MASK, NEVER, OPEN, Tcb
 
 # No run is longer than this many octets; the sealer cuts runs into segments.
 _RUN_LIMIT: Final = 1 << 16
-_SENDING: Final = frozenset({State.ESTABLISHED, State.CLOSE_WAIT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK})
+_ESTABLISHED: Final = State.ESTABLISHED
+_CLOSED: Final = State.CLOSED
 
 
 def take_ack(tcb: Tcb, run: Run, now: float) -> bool:
@@ -32,7 +33,7 @@ def take_ack(tcb: Tcb, run: Run, now: float) -> bool:
         tcb.retries = 0
     if ack > una:
         _take_new_ack(tcb, run, ack - una, window, now)
-        return tcb.state is not State.CLOSED
+        return tcb.state is not _CLOSED
     if ack < una:
         return True
     same_window = window == tcb.snd_wnd
@@ -55,10 +56,10 @@ def _take_window(tcb: Tcb, run: Run, window: int) -> None:
             # Wider: what was held back by SWS avoidance or a closed window may go.
             tcb.persist_at = NEVER
             tcb.persisting = 0
+            tcb.max_snd_wnd = max(tcb.max_snd_wnd, window)
         tcb.snd_wnd = window
         tcb.snd_wl1 = seq
         tcb.snd_wl2 = run.ack
-        tcb.max_snd_wnd = max(tcb.max_snd_wnd, window)
 
 
 def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> None:
@@ -114,7 +115,7 @@ def challenge(tcb: Tcb, now: float) -> None:
 
 def output(tcb: Tcb, now: float) -> None:
     """Queue what may be sent now: first what was lost, then what is new, then the FIN."""
-    if tcb.state not in _SENDING:
+    if tcb.state < _ESTABLISHED:
         return
     board = tcb.scoreboard
     if board.waiting and not _retransmit(tcb, now):
@@ -147,9 +148,13 @@ def _retransmit(tcb: Tcb, now: float) -> bool:
             tcb.cwnd_limited = True
             return False
         record = board.records[index]
-        if record.start >= edge and record.start > tcb.snd_una:
+        most = min(room - room % smss, edge - record.start, _RUN_LIMIT)
+        if record.start == tcb.snd_una:
+            # The head goes into a closed window too (RFC 9293 §3.8.6.1).
+            most = max(most, smss)
+        elif most <= 0:
             return False
-        _resend(tcb, index, min(room - room % smss, _RUN_LIMIT), now)
+        _resend(tcb, index, most, now)
         pipe += record.end - record.start
     return True
 
@@ -162,7 +167,7 @@ def _resend(tcb: Tcb, index: int, most: int, now: float) -> None:
         board.cut(index, record.start + most)
     board.resend(index, now)
     tcb.retransmissions += -(-(record.end - record.start) // tcb.segment_size)
-    _emit(tcb, record.start, record.end, now)
+    _emit(tcb, record.start, record.end, ack_options(tcb, now))
     if tcb.rexmt_at == NEVER:
         timers.start_retransmission(tcb, now)
 
@@ -223,7 +228,7 @@ def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
             _override(tcb, nxt, min(available, usable), now)
             return
     if size <= 0 and not fin:
-        if nxt == una and not (usable > 0 and room < smss):
+        if nxt == una:
             _persist(tcb, now)
         return
     _send_range(tcb, nxt, nxt + max(size, 0) + fin, now)
@@ -245,13 +250,16 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
         tcb.limited += end - start
     if (end - start) % smss:
         tcb.snd_sml = end
+    options = ack_options(tcb, now)
     while start < end:
-        upto = min(start + limit, end)
-        if upto == stream_end and end > stream_end:
-            # The FIN goes with the last octets.
-            upto = end
+        upto = end
+        if end - start > limit:
+            upto = start + limit
+            if upto == stream_end:
+                # The FIN goes with the last octets.
+                upto = end
         board.sent(start, upto, now)
-        _emit(tcb, start, upto, now)
+        _emit(tcb, start, upto, options)
         start = upto
     if tcb.snd_una == tcb.snd_nxt:
         tcb.progress_at = now
@@ -264,7 +272,7 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
         timers.start_retransmission(tcb, now)
 
 
-def _emit(tcb: Tcb, start: int, end: int, now: float) -> None:
+def _emit(tcb: Tcb, start: int, end: int, options: Options) -> None:
     """Queue one run with the stream numbers [start, end), FIN included where it lies in them."""
     sending = tcb.sending
     data_end = end if end <= sending.end else sending.end
@@ -277,17 +285,16 @@ def _emit(tcb: Tcb, start: int, end: int, now: float) -> None:
             flags |= PSH
     else:
         payload = []
-    options: Options = ack_options(tcb, now)
-    window = tcb.window_field()
-    tcb.last_ack_sent = tcb.rcv_nxt
+    rcv_nxt = tcb.rcv_nxt
+    tcb.last_ack_sent = rcv_nxt
     tcb.ack_now = False
     tcb.delack_at = NEVER
     tcb.out.append(
         Run(
             start,
-            tcb.rcv_nxt,
+            rcv_nxt,
             flags,
-            window,
+            tcb.window_field(),
             options,
             payload,
             data_end - start,
@@ -311,7 +318,7 @@ def _override(tcb: Tcb, nxt: int, size: int, now: float) -> None:
         return
     # SND.NXT stays: acknowledgments keep a number that the peer's window test accepts (RFC 9293 appendix A.2).
     if nxt < tcb.sending.end or tcb.fin_queued:
-        _emit(tcb, nxt, nxt + 1, now)
+        _emit(tcb, nxt, nxt + 1, ack_options(tcb, now))
         tcb.probing = True
         tcb.sent_at = now
     _persist(tcb, now)

@@ -102,6 +102,7 @@ class Tcb:
         "rcv_nxt",
         "rcv_wscale",
         "read_closed",
+        "receive_buffer",
         "recent",
         "recover",
         "recovery",
@@ -137,6 +138,7 @@ class Tcb:
 
     def __init__(self, config: TcpConfig, iss: int, *, clock_offset: int = 0) -> None:
         self.config = config
+        self.receive_buffer = config.receive_buffer
         self.state = State.CLOSED
         self.passive = False
         self.now = 0.0
@@ -264,7 +266,10 @@ class Tcb:
             overhead = _TIMESTAMP_OVERHEAD if self.timestamps else 0
         room = min(self.peer_mss, self._pmtu - self.config.ip_header - 20) - overhead
         self.segment_size = max(room, _LEAST_SEGMENT)
-        self.sws_step = min(self.config.receive_buffer // 2, self.segment_size)
+        self.sws_step = min(self.receive_buffer // 2, self.segment_size)
+        if self.control is not _UNOPENED and self.control.cwnd < self.segment_size:
+            # A window of less than one segment would let nothing go.
+            self.control.cwnd = self.segment_size
 
     @property
     def initial_window(self) -> int:
@@ -323,12 +328,12 @@ class Tcb:
         """The window to advertise now, 16 bits, scaled; moves its right edge by the rule of RFC 9293 §3.8.6.2.2."""
         rcv_nxt = self.rcv_nxt
         shift = self.rcv_wscale
-        free = self.config.receive_buffer - self.incoming.octets
-        if rcv_nxt + free - self.rcv_adv >= self.sws_step:
-            edge = rcv_nxt + (min(free >> shift, 0xFFFF) << shift)
+        edge = self.rcv_adv
+        free = self.receive_buffer - self.incoming.octets
+        if rcv_nxt + free - edge >= self.sws_step:
             # The edge is never taken back: what was promised once is accepted (RFC 9293 §3.8.6).
-            self.rcv_adv = max(self.rcv_adv, edge)
-        return (self.rcv_adv - rcv_nxt) >> shift
+            self.rcv_adv = edge = max(edge, rcv_nxt + (min(free >> shift, 0xFFFF) << shift))
+        return (edge - rcv_nxt) >> shift
 
     def plain_options(self, now: float) -> Options:
         """Options of a segment that carries no more than timestamps; one object may serve many segments."""

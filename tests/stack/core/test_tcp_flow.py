@@ -91,6 +91,8 @@ def test_an_old_segment_does_not_set_the_window() -> None:
     assert s.c.snd_wnd == 6000
     s.seg(4, 3001, window=8000)
     assert s.c.snd_wnd == 8000
+    s.seg(1, 3001, b"abcde", window=100)
+    assert s.c.snd_wnd == 8000, "it brings octets, but its window is older"
 
 
 def test_nagle_holds_a_second_small_segment() -> None:
@@ -197,6 +199,14 @@ def test_a_probe_from_the_peer_is_answered() -> None:
     assert update.window == 3000
 
 
+def test_a_fin_behind_a_full_window() -> None:
+    s = Script(TcpConfig(receive_buffer=1000))
+    (ack,) = s.seg(1, 1, b"x" * 1000, ACK | FIN)
+    assert (s.ack(ack), ack.window) == (1002, 0)
+    assert s.c.state is State.CLOSE_WAIT
+    assert len(s.c.read()) == 1000
+
+
 def test_acks_are_taken_while_our_window_is_closed() -> None:
     s = Script(TcpConfig(receive_buffer=1000))
     s.write(b"hello")
@@ -240,6 +250,19 @@ def test_the_receiver_opens_its_window_in_steps() -> None:
     steps = {b - a for a, b in pairwise(edges)} - {0}
     assert min(steps) >= 1460
     assert s.out[-1].window >= 4000 - 1460
+
+
+def test_acknowledgments_do_not_open_the_window_octet_by_octet() -> None:
+    s = Script(TcpConfig(receive_buffer=4000, delayed_ack=0.0))
+    (ack,) = s.seg(1, 1, b"x" * 2000)
+    edge = s.ack(ack) + ack.window
+    for n in range(14):
+        s.c.read(100)
+        (ack,) = s.seg(2001 + n, 1, b"y")
+        assert s.ack(ack) + ack.window == edge
+    s.c.read(100)
+    (ack,) = s.seg(2015, 1, b"y")
+    assert s.ack(ack) + ack.window == 1 + 1500 + 4000
 
 
 def test_the_sender_waits_for_half_the_largest_window() -> None:
@@ -352,6 +375,12 @@ def test_a_keepalive_of_the_peer_is_answered() -> None:
     s = Script()
     (answer,) = s.seg(0, 1)
     assert (answer.seq, s.ack(answer)) == (ISS + 1, 1)
+
+
+def test_no_keepalive_while_something_is_outstanding() -> None:
+    s = Script(TcpConfig(keepalive_idle=0.1))
+    s.write(b"anyone?")
+    assert all(run.length == 7 for run in s.wait(3.0))
 
 
 def test_user_timeout() -> None:

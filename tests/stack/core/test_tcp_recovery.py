@@ -213,8 +213,46 @@ def test_newreno_partial_acknowledgments() -> None:
     assert s.c.next_deadline == deadline
     s.seg(1, octet(10))
     assert s.c.recovery == OPEN
-    assert s.c.control.cwnd <= 5 * MSS
     assert s.c.retransmissions == 3
+    # Nothing is outstanding: min(ssthresh, max(FlightSize, SMSS) + SMSS).
+    assert s.c.control.cwnd == 2 * MSS
+
+
+def test_newreno_deflates_by_what_a_partial_acknowledgment_covers() -> None:
+    """RFC 6582 §3.2 step 3: what duplicates had let in is taken back when the acknowledgment covers them."""
+    s = sender(20, PLAIN, more=100)
+    for _ in range(19):
+        s.seg(1, 1)
+    in_network = (s.c.snd_nxt - s.c.snd_una) // MSS - 19
+    assert in_network == 10
+    runs = s.seg(1, octet(10))
+    # Nine of the 19 duplicates are covered: ten segments and the second hole remain in the network.
+    assert spans(runs, s) == [(10, 1), (29, 1)]
+
+
+def test_newreno_does_not_start_again_at_the_recovery_point() -> None:
+    """RFC 6582 §3.2 step 2: the acknowledgment must cover more than recover; with SACK it need not."""
+    for offer, again in ((PLAIN, False), (SACK, True)):
+        s = sender(10, offer, more=20)
+        for n in (2, 3, 4):
+            s.seg(1, 1, sack=[(octet(1), octet(n))] if again else [])
+        s.seg(1, s.c.recover - s.iss)
+        assert s.c.recovery == OPEN
+        assert s.c.snd_una == s.c.recover
+        at = s.c.snd_una - s.iss
+        for n in (2, 3, 4):
+            s.seg(1, at, sack=[(at + MSS, at + n * MSS)] if again else [])
+        assert (s.c.recovery == FAST) == again
+
+
+def test_a_second_timeout_forgets_what_was_sacked() -> None:
+    """RFC 2018 §8: the peer may have reneged."""
+    s = sender(4)
+    s.seg(1, 1, sack=[(octet(1), octet(3))])
+    s.wait(s.c.rtt.rto)
+    assert s.c.scoreboard.sacked == 2 * MSS
+    s.wait(s.c.rtt.rto)
+    assert s.c.scoreboard.sacked == 0
 
 
 def test_newreno_does_not_start_again_within_the_window() -> None:
@@ -301,6 +339,19 @@ def test_the_tail_is_rescued_once() -> None:
     assert s.seg(1, octet(8)) == []
 
 
+def test_the_tail_is_not_rescued_before_a_partial_acknowledgment() -> None:
+    s = sender(10)
+    assert spans(s.seg(1, 1, sack=[(octet(1), octet(4))]), s) == [(0, 1)]
+    assert s.seg(1, 1, sack=[(octet(1), octet(9))]) == [], "segment 9 may still be under way"
+
+
+def test_what_a_shrunken_window_does_not_take_is_not_repeated() -> None:
+    s = sender(10)
+    s.seg(1, 1, window=2 * MSS)
+    s.wait(s.c.rtt.rto)
+    assert spans(s.seg(1, octet(1), window=MSS), s) == [(1, 1)]
+
+
 def test_blocks_that_cannot_be_are_ignored() -> None:
     s = sender(10)
     s.seg(
@@ -364,6 +415,8 @@ def test_duplicates_are_reported() -> None:
     assert s.blocks(ack) == [(1101, 1201), (1001, 1501)]
     (ack,) = s.seg(2001, 1, b"x" * 100)
     assert s.blocks(ack) == [(2001, 2101), (1001, 1501)]
+    (ack,) = s.seg(1001, 1, b"x" * 100)
+    assert s.blocks(ack) == [(1001, 1101), (1001, 1501), (2001, 2101)], "§4.2: its block follows the duplicate"
 
 
 def test_the_number_of_blocks_is_configured() -> None:
@@ -386,6 +439,17 @@ def test_a_smaller_path_mtu_resegments() -> None:
     assert sum(run.length for run in runs) == 12 * 960, "as many whole segments as the window of 8 * 1460 takes"
     assert s.c.control.cwnd == 8 * MSS
     assert s.c.recovery == OPEN
+
+
+def test_a_smaller_path_repeats_what_was_just_repeated() -> None:
+    s = sender(8)
+    s.seg(1, 1, sack=[(octet(3), octet(6))])
+    s.seg(1, 1, sack=[(octet(3), octet(7))])
+    assert [n for n, _ in spans(s.out, s)] == [0, 1, 2]
+    s.c.path_mtu(1000, s.now)
+    again = s.take()
+    assert s.rel(again[0])[0] == octet(0)
+    assert again[0].segment_size == 960
 
 
 def test_what_is_small_enough_is_not_repeated_for_a_smaller_path() -> None:

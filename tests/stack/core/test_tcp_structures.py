@@ -243,6 +243,12 @@ def test_measurements_leave_out_what_was_sent_again() -> None:
     board.acknowledge(300)
     assert board.acked_sent_at == -1.0
     assert board.records == []
+    board.sent(300, 400, 4.0)
+    board.sent(400, 500, 5.0)
+    board.mark_head_lost(100)
+    board.resend(0, 9.0)
+    board.acknowledge(500)
+    assert board.acked_sent_at == -1.0, "an acknowledgment that covers both tells nothing"
 
 
 def test_a_peer_cannot_split_records_without_end() -> None:
