@@ -28,6 +28,7 @@ from .batch import Batch, Checksum, Octets
 from .checksum import ones_complement_sum, pseudo_header_sum
 from .config import TcpConfig
 from .connection import Connection
+from .cookies import Cookies
 from .events import TcpError
 from .flow import Flow, FlowKey
 from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, address_octets, parse
@@ -93,7 +94,9 @@ class Stack:
         self.drops: Counter[str] = Counter()
         self.downgrades: Counter[str] = Counter()
         self.flows: dict[FlowKey, Flow] = {}
+        self.counters: Counter[str] = Counter()
         self.peers = Peers()
+        self.cookies = Cookies(random(32))
         self.passive = Passive(self)
         self.out: list[bytes] = []
         self._listeners: dict[tuple[bytes | None, int], Listener] = {}
@@ -290,6 +293,12 @@ class Stack:
                 return
         if listener is not None and flags & (SYN | ACK | RST) == SYN:
             self.passive.syn(listener, key, segment, now)
+        elif (
+            listener is not None
+            and flags & (SYN | ACK | RST) == ACK
+            and self.passive.cookie(listener, key, segment, now)
+        ):
+            self._received[self.flows[key]] = None
         else:
             self.reset(segment, now)
 
@@ -333,11 +342,17 @@ class Stack:
 
     # --- for flows, listeners and attempts ---------------------------------------------------------------
 
-    def new_flow(self, key: FlowKey, security: Security, *, active: bool, now: float) -> Flow:
-        """Make a flow that is not yet known to the stack; its handshake is the caller's to set."""
+    def new_flow(
+        self, key: FlowKey, security: Security, *, active: bool, now: float, iss: int | None = None
+    ) -> Flow:
+        """Make a flow that is not yet known to the stack, ``iss`` its ISN if that is not to be chosen here.
+
+        Its handshake is the caller's to set.
+        """
         config = self.config if len(key[0]) == 4 else self._config_v6
         numbers = self._numbers
-        connection = Connection(config, numbers.number(key, now), clock_offset=numbers.offset(key))
+        number = numbers.number(key, now) if iss is None else iss
+        connection = Connection(config, number, clock_offset=numbers.offset(key))
         edo = Edo(security.edo_policy, active=active, dialect=security.dialect)
         return Flow(self, key, connection, edo, now)
 

@@ -91,6 +91,11 @@ class Listener:
         return len(self._half_open) + len(self._queue) + len(self._pending) >= self.backlog
 
     @property
+    def queue_full(self) -> bool:
+        """Whether no further connection may wait to be accepted."""
+        return len(self._queue) >= self.backlog
+
+    @property
     def crowded(self) -> bool:
         """Whether half of the backlog is taken: SYN-EOS is not confirmed then (profile.md §5)."""
         return 2 * (len(self._half_open) + len(self._pending)) >= self.backlog

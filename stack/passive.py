@@ -10,8 +10,10 @@ from ao.reasons import AoDrop
 from ao.traffic_keys import SocketPair
 from edo.eno import VACUOUS
 from edo.fast import read_options
+from edo.options import Options
 from edo.reasons import EdoDrop
 
+from .cookies import stamp, unstamp
 from .flow import Flow, FlowKey
 from .handshake.agreed_b import AgreedB, takes
 from .handshake.base import Handshake
@@ -20,6 +22,7 @@ from .listener import OOB_WAIT, Listener, PendingSyn, message_out_of_band
 from .protection import Protection, Verdict
 from .ratelimit import RateLimit
 from .run import ACK, FIN, RST, SYN, Run
+from .security import Security
 from .segment import Segment
 
 if TYPE_CHECKING:
@@ -44,10 +47,13 @@ class Passive:
         stack = self._stack
         if listener.pending(key) is not None:
             return
-        if listener.full:
-            stack.drops["backlog_full"] += 1
-            return
         segment.options = read_options(segment.tcp, segment.spans, stack.points)
+        if listener.full:
+            if listener.security.protect == "none" and not listener.queue_full:
+                self._send_cookie(key, segment, now)
+            else:
+                stack.drops["backlog_full"] += 1
+            return
         if (
             listener.security.agrees
             and segment.options.syn_eos
@@ -59,6 +65,43 @@ class Passive:
                 stack.arm(pending)
                 return
         self.open(listener, key, segment, None, segment.ip_octets, now)
+
+    def _send_cookie(self, key: FlowKey, segment: Segment, now: float) -> None:
+        """Answer a SYN without keeping anything of it (RFC 4987 §3.6)."""
+        stack = self._stack
+        stack.counters["cookies_sent"] += 1
+        cookie = stack.cookies.make(key, segment.seq, segment.options, now)
+        flow = stack.new_flow(key, Security(), active=False, now=now, iss=cookie)
+        flow.connection.accept(_syn_run(segment), now)
+        for run in flow.connection.take_output(now):
+            if run.options.ts_val is not None:
+                run.options.ts_val = stamp(run.options.ts_val, segment.options)
+            flow.send(run, stack.out)
+
+    def cookie(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
+        """Take an ACK that may bring a cookie back; whether it made a connection (RFC 4987 §3.6)."""
+        stack = self._stack
+        irs = (segment.seq - 1) & 0xFFFFFFFF
+        iss = (segment.ack - 1) & 0xFFFFFFFF
+        if listener.security.protect != "none" or listener.queue_full:
+            return False
+        mss = stack.cookies.check(key, irs, iss, now)
+        if mss is None:
+            return False
+        stack.counters["cookies_good"] += 1
+        options = read_options(segment.tcp, segment.spans, stack.points)
+        scale, sack = (None, False) if options.ts_val is None else unstamp(options.ts_ecr)
+        syn = Options(mss=mss, wscale=scale, sack_permitted=sack, ts_val=options.ts_val)
+        flow = stack.new_flow(key, Security(), active=False, now=now, iss=iss)
+        flow.handshake = Handshake(flow)
+        # When the SYN came is not known: a second ago, which is what RFC 6298 §2.1 starts from.
+        connection = flow.connection
+        connection.accept(Run(irs, 0, SYN, segment.window, syn), now - stack.config.rto_initial)
+        connection.take_output(now)
+        stack.add_flow(flow)
+        listener.opened(flow)
+        flow.receive(segment, now)
+        return True
 
     def _worth_waiting(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
         return (
@@ -110,17 +153,8 @@ class Passive:
                 self._refuse(flow, segment, now)
                 return
         connection = flow.connection
-        payload = segment.tcp[segment.data_offset :] if security.protect == "none" else memoryview(b"")
-        run = Run(
-            segment.seq,
-            0,
-            segment.flags & (SYN | FIN) if security.protect == "none" else SYN,
-            segment.window,
-            segment.options,
-            [payload] if len(payload) else (),
-            len(payload),
-            ecn=segment.ecn,
-        )
+        # Where keys protect the stream, no octet of a SYN is taken: its own key can be replayed, or there is none.
+        run = _syn_run(segment, text=security.protect == "none")
         # The connection must know the peer's ISN before a handshake that derives keys from it is made.
         connection.accept(run, now)
         if protection is not None:
@@ -159,6 +193,21 @@ class Passive:
         """RST to a SYN that ``require`` cannot accept, so that its sender learns it at once (profile.md §2)."""
         if self._refusals.allow(now):
             self._stack.reset(segment, now)
+
+
+def _syn_run(segment: Segment, *, text: bool = False) -> Run:
+    """The run of a SYN whose options are read, with its text and FIN or without."""
+    payload = segment.tcp[segment.data_offset :] if text else memoryview(b"")
+    return Run(
+        segment.seq,
+        0,
+        segment.flags & (SYN | FIN) if text else SYN,
+        segment.window,
+        segment.options,
+        [payload] if len(payload) else (),
+        len(payload),
+        ecn=segment.ecn,
+    )
 
 
 def is_out_of_band(segment: Segment) -> bool:
