@@ -166,9 +166,7 @@ def _blocks(tcb: Tcb, duplicate: Range | None) -> tuple[Range, ...]:
     if ranges is None:
         return tuple(blocks)
     chosen: list[int] = []
-    if duplicate is not None and (index := ranges.find(duplicate[0])) >= 0:
-        # RFC 2883 §4.2: the block that contains the duplicate follows it.
-        chosen.append(index)
+    # A duplicate beyond a hole is also the latest arrival, so its block follows it (RFC 2883 §4.2).
     for number in tcb.recent or ():
         index = ranges.find(number)
         if index >= 0 and index not in chosen:

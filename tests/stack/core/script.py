@@ -10,6 +10,7 @@ from stack.connection import Connection
 from stack.events import Event
 from stack.run import ACK, SYN, Run
 from stack.seqnum import low32
+from stack.states import State
 
 ISS = 1000
 IRS = 5000
@@ -103,7 +104,7 @@ class Script:
     def wait(self, seconds: float) -> list[Run]:
         """Let time pass, running each deadline when it comes; return what is sent meanwhile."""
         end = self.now + seconds
-        sent = []
+        sent: list[Run] = []
         for _ in range(1000):
             deadline = self.c.next_deadline
             if deadline is None or deadline > end:
@@ -113,6 +114,9 @@ class Script:
             self.c.advance(self.now)
             sent += self.take()
         raise AssertionError("a deadline that does not move")
+
+    def state(self) -> State:
+        return self.c.state
 
     def events(self) -> list[Event]:
         events = []

@@ -32,10 +32,10 @@ def test_only_the_exact_reset_resets() -> None:
     assert s.seg(0, 1, flags=RST) == []
     edge = s.c.rcv_adv - IRS
     assert s.seg(edge, 1, flags=RST) == []
-    assert s.c.state is State.ESTABLISHED
+    assert s.state() is State.ESTABLISHED
     assert s.c.drops["out_of_window"] == 4
     assert s.seg(1, 1, flags=RST) == []
-    assert s.c.state is State.CLOSED
+    assert s.state() is State.CLOSED
     (event,) = (e for e in s.events() if isinstance(e, Closed))
     assert event.error is not None
     assert event.error.errno == errno.ECONNRESET
@@ -45,7 +45,7 @@ def test_an_exact_reset_is_taken_with_a_closed_window() -> None:
     s = Script(TcpConfig(receive_buffer=2000))
     s.seg(1, 1, b"x" * 2000)
     s.seg(2001, 1, flags=RST)
-    assert s.c.state is State.CLOSED
+    assert s.state() is State.CLOSED
 
 
 @pytest.mark.parametrize("seq", [-5, 0, 1, 2, 30_000, 1 << 24])
@@ -54,7 +54,7 @@ def test_a_syn_is_challenged_whatever_its_number(seq: int) -> None:
     s = Script()
     (challenge,) = s.seg(seq, 1, flags=SYN)
     assert (challenge.flags, challenge.seq, challenge.ack) == (ACK, ISS + 1, IRS + 1)
-    assert s.c.state is State.ESTABLISHED
+    assert s.state() is State.ESTABLISHED
 
 
 def test_ten_challenges_in_five_seconds() -> None:
@@ -135,7 +135,7 @@ def test_the_peers_fin_is_the_end() -> None:
     s.seg(4, 1, b"", ACK | FIN)
     s.seg(1, 1, b"abcdefgh")
     assert s.c.read() == b"abc"
-    assert s.c.state is State.CLOSE_WAIT
+    assert s.state() is State.CLOSE_WAIT
     s.seg(5, 1, b"more")
     assert s.c.read() == b""
 
@@ -194,7 +194,7 @@ def test_a_segment_without_timestamps_is_dropped() -> None:
 def test_paws_does_not_protect_from_resets() -> None:
     s = Script(offer=STAMPS)
     s.seg(1, 1, flags=RST, options=Options())
-    assert s.c.state is State.CLOSED
+    assert s.state() is State.CLOSED
 
 
 def test_after_24_days_any_timestamp_is_new() -> None:

@@ -184,7 +184,7 @@ def test_a_fin_probes_a_closed_window() -> None:
     (probe,) = s.wait(s.c.rtt.rto)
     assert probe.flags & FIN
     s.seg(1, 2)
-    assert s.c.state is State.FIN_WAIT_2
+    assert s.state() is State.FIN_WAIT_2
 
 
 def test_a_probe_from_the_peer_is_answered() -> None:
@@ -203,7 +203,7 @@ def test_a_fin_behind_a_full_window() -> None:
     s = Script(TcpConfig(receive_buffer=1000))
     (ack,) = s.seg(1, 1, b"x" * 1000, ACK | FIN)
     assert (s.ack(ack), ack.window) == (1002, 0)
-    assert s.c.state is State.CLOSE_WAIT
+    assert s.state() is State.CLOSE_WAIT
     assert len(s.c.read()) == 1000
 
 
@@ -364,7 +364,7 @@ def test_keepalives() -> None:
     s.seg(9, 1)
     assert s.wait(99.0) == []
     assert len(s.wait(25.0)) == 3
-    assert s.c.state is State.ESTABLISHED
+    assert s.state() is State.ESTABLISHED
     s.wait(10.0)
     (event,) = (e for e in s.events() if isinstance(e, Closed))
     assert event.error is not None
@@ -389,7 +389,7 @@ def test_user_timeout() -> None:
     s.c.user_timeout = 5.0
     s.write(b"anyone?")
     s.wait(4.9)
-    assert s.c.state is State.ESTABLISHED
+    assert s.state() is State.ESTABLISHED
     s.wait(0.2)
     assert s.c.error is not None
     assert s.c.error.errno == errno.ETIMEDOUT
@@ -400,6 +400,6 @@ def test_data_is_given_up_after_r2() -> None:
     s.write(b"anyone?")
     sent = s.wait(1000.0)
     assert len(sent) == 4
-    assert s.c.state is State.CLOSED
+    assert s.state() is State.CLOSED
     (event,) = (e for e in s.events() if isinstance(e, Closed))
     assert event.unsent == 7
