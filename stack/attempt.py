@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING
 
 from .events import Closed, Event, TcpError
+from .intent import Dial
 from .ip import address_text
-
-if TYPE_CHECKING:
-    from .dial import Dial
-    from .flow import Flow
-    from .host import Stack
+from .ports import Carrier, Home
 
 
 class Attempt:
@@ -41,7 +37,7 @@ class Attempt:
         "started",
     )
 
-    def __init__(self, stack: Stack, flow: Flow, role: str, started: float, dial: Dial | None = None) -> None:
+    def __init__(self, stack: Home, flow: Carrier, role: str, started: float, dial: Dial | None = None) -> None:
         self.stack = stack
         self.flow = flow
         self.role = role
@@ -158,23 +154,26 @@ class Attempt:
         elif self._held_end:
             connection.write_eof()
 
-    def lost(self, flow: Flow, error: TcpError) -> None:
+    def lost(self, flow: Carrier, error: TcpError) -> None:
         """``flow`` failed before it was settled: another takes its place where the policy allows, or this ends."""
         if not self.replaced(flow, error):
             self.push(Closed(error, self.unsent))
 
-    def replaced(self, flow: Flow, error: TcpError) -> bool:
+    def replaced(self, flow: Carrier, error: TcpError) -> bool:
         """Have another connection take the place of ``flow`` where the policy allows it; whether one does."""
         if self._end or self.dial is None:
             return False
-        successor = self.stack.redial(self, flow, error)
+        successor = self.stack.redial(self.dial, flow, error)
         if successor is None:
             return False
         self._settled = False
         self._drops.update(flow.drops)
         self._drops.update(flow.connection.drops)
         self._retransmissions += flow.connection.retransmissions
-        self.flow = successor
+        self.flow = successor.flow
+        self.flow.attempt = self
+        self.dial = successor.dial
+        self.fallback = successor.fallback
         return True
 
     # --- what is told about it ---------------------------------------------------------------------------

@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from ao.traffic_keys import SocketPair
 
 from .attempt import Attempt
 from .events import TcpError
-from .flow import Flow, FlowKey
+from .flow import Flow
+from .ground import Ground
 from .handshake.agreed import Agreed, Stage
 from .handshake.agreed_a import AgreedA
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
+from .intent import Dial
 from .ip import address_octets
+from .ports import Carrier, FlowKey, Successor
 from .security import Security
-
-if TYPE_CHECKING:
-    from .host import Stack
 
 # Ephemeral ports (RFC 6335 §6); one is chosen at random and searched from there (RFC 6056 §3.3.1).
 _FIRST_PORT = 49152
 _PORTS = 65536 - _FIRST_PORT
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """What an application asked to be connected to: enough to try again."""
-
-    remote: bytes
-    remote_port: int
-    local: bytes
-    security: Security
-    plain_syn: bool = True
-
-
 def connect(
-    stack: Stack,
+    stack: Ground,
     remote: tuple[str, int],
     local_port: int,
     local_address: str | None,
@@ -68,31 +56,24 @@ def connect(
     return attempt
 
 
-def redial(stack: Stack, attempt: Attempt, flow: Flow, error: TcpError, now: float) -> Flow | None:
+def redial(stack: Ground, dial: Dial, flow: Carrier, error: TcpError, now: float) -> Successor | None:
     """The connection in place of one that failed under ``prefer``, None where none may be (profile.md §2)."""
-    dial = attempt.dial
     handshake = flow.handshake
-    if dial is None or dial.security.policy != "prefer" or not isinstance(handshake, Agreed):
+    if dial.security.policy != "prefer" or not isinstance(handshake, Agreed):
         return None
-    reason = str(error.strerror or error)
     if handshake.stage is not Stage.SYN_SENT:
-        again = replace(dial, security=Security(edo=None))
+        reason = str(error.strerror or error)
         stack.downgrades[reason] += 1
-    elif isinstance(handshake, AgreedA) and handshake.sent_plain_syn and error.errno == errno.ECONNREFUSED:
+        plain = replace(dial, security=Security())
+        return Successor(_open(stack, plain, 0, now), None, reason)
+    if isinstance(handshake, AgreedA) and handshake.sent_plain_syn and error.errno == errno.ECONNREFUSED:
         # The reset may answer the plain SYN of a host that takes none: once more, with ENO in every SYN.
         again = replace(dial, plain_syn=False)
-    else:
-        return None
-    successor = _open(stack, again, 0, now)
-    successor.attempt = attempt
-    attempt.dial = replace(again, security=dial.security) if again.security.agrees else None
-    attempt.requested = dial.security.protect
-    if not again.security.agrees:
-        attempt.fallback = reason
-    return successor
+        return Successor(_open(stack, again, 0, now), again, None)
+    return None
 
 
-def _open(stack: Stack, dial: Dial, local_port: int, now: float) -> Flow:
+def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
     key = _key(stack, dial, local_port)
     security = dial.security
     flow = stack.new_flow(key, security, active=True, now=now)
@@ -102,7 +83,7 @@ def _open(stack: Stack, dial: Dial, local_port: int, now: float) -> Flow:
     return flow
 
 
-def _handshake(stack: Stack, flow: Flow, dial: Dial, now: float) -> Handshake:
+def _handshake(stack: Ground, flow: Flow, dial: Dial, now: float) -> Handshake:
     security = dial.security
     if security.agrees:
         if security.policy == "prefer" and stack.peers.eno_is_swallowed(dial.remote, now):
@@ -125,7 +106,7 @@ def _handshake(stack: Stack, flow: Flow, dial: Dial, now: float) -> Handshake:
     return Handshake(flow, security.protect)
 
 
-def _key(stack: Stack, dial: Dial, local_port: int) -> FlowKey:
+def _key(stack: Ground, dial: Dial, local_port: int) -> FlowKey:
     if local_port:
         key = FlowKey((dial.local, local_port, dial.remote, dial.remote_port))
         if key in stack.flows:

@@ -8,7 +8,6 @@ plan, then protection seals. While the handshake is not settled it sees every se
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from ao.keys import Key
 from ao.reasons import AoDrop
@@ -22,6 +21,7 @@ from edo.walk import walk
 
 from .connection import Connection
 from .events import Closed, Established, Event, Readable, TcpError
+from .ports import Application, Door, FlowKey, Home, Shaking
 from .protection import Protection
 from .run import ACK, PSH, RST, SYN, Run
 from .sealer import Sealer
@@ -29,21 +29,9 @@ from .segment import Segment
 from .seqnum import extend
 from .states import State
 
-if TYPE_CHECKING:
-    from .attempt import Attempt
-    from .handshake.base import Handshake
-    from .host import Stack
-    from .listener import Listener
-
 _DATA_FLAGS = 0xFF & ~PSH
 # No run grows beyond this many octets, so that one merged arrival stays below a quarter of the smallest buffers.
 _RUN_LIMIT = 1 << 16
-
-
-class FlowKey(tuple[bytes, int, bytes, int]):
-    """Local address, local port, remote address, remote port; addresses of 4 or 16 octets."""
-
-    __slots__ = ()
 
 
 class Flow:
@@ -75,17 +63,17 @@ class Flow:
         "started",
     )
 
-    handshake: Handshake
+    handshake: Shaking
 
-    def __init__(self, stack: Stack, key: FlowKey, connection: Connection, edo: Edo, started: float) -> None:
+    def __init__(self, stack: Home, key: FlowKey, connection: Connection, edo: Edo, started: float) -> None:
         self.stack = stack
         self.key = key
         self.connection = connection
         self.edo = edo
         self.protection: Protection = Protection()
         self.sealer = Sealer(*key)
-        self.attempt: Attempt | None = None
-        self.listener: Listener | None = None
+        self.attempt: Application | None = None
+        self.listener: Door | None = None
         self.drops: Counter[str] = Counter()
         self.started = started
         self.announced = False

@@ -12,7 +12,6 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from edo.codepoints import POINTS, CodePoints
 from edo.fast import read_options
@@ -30,12 +29,15 @@ from .config import TcpConfig
 from .connection import Connection
 from .cookies import Cookies
 from .events import TcpError
-from .flow import Flow, FlowKey
+from .flow import Flow
+from .intent import Dial
 from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, address_octets, parse
 from .isn import InitialNumbers
-from .listener import Listener
+from .listener import Listener, PendingSyn
+from .owner import Owned
 from .passive import Passive, is_out_of_band
 from .peers import Peers
+from .ports import Carrier, FlowKey, Successor, Timed
 from .ratelimit import RateLimit
 from .reassembly import FragmentDrop, Reassembler
 from .resets import reset_for
@@ -51,20 +53,6 @@ _ANSWERS_PER_SECOND = 1000
 _ANSWERS_AT_ONCE = 200
 _FIXED_HEADER = 20
 _BARE = Plan(b"", _FIXED_HEADER)
-
-
-class Timed(Protocol):
-    """What the stack's timers serve: lazily re-armed, so a timer may fire early and never late."""
-
-    scheduled: float | None
-    over: bool
-
-    @property
-    def next_deadline(self) -> float | None:
-        """When ``advance`` has something to do, seconds."""
-
-    def advance(self, now: float) -> None:
-        """Run what is due."""
 
 
 class Stack:
@@ -93,7 +81,7 @@ class Stack:
         self.now = 0.0
         self.drops: Counter[str] = Counter()
         self.downgrades: Counter[str] = Counter()
-        self.flows: dict[FlowKey, Flow] = {}
+        self.flows: dict[FlowKey, Carrier] = {}
         self.counters: Counter[str] = Counter()
         self.peers = Peers()
         self.cookies = Cookies(random(32))
@@ -103,9 +91,9 @@ class Stack:
         self._numbers = InitialNumbers(random(32))
         self._timers: list[tuple[float, int, Timed]] = []
         self._timer_count = 0
-        self._dirty: dict[Flow, None] = {}
-        self._received: dict[Flow, None] = {}
-        self._ready: dict[Attempt | Listener, None] = {}
+        self._dirty: dict[Carrier, None] = {}
+        self._received: dict[Carrier, None] = {}
+        self._ready: dict[Owned, None] = {}
         self._fragments = Reassembler()
         self._answers = RateLimit(_ANSWERS_PER_SECOND, _ANSWERS_AT_ONCE)
 
@@ -193,7 +181,7 @@ class Stack:
             return fragments if timer is None else timer
         return min(timer, fragments)
 
-    def take_ready(self) -> list[Attempt | Listener]:
+    def take_ready(self) -> list[Owned]:
         """What has events or connections for its owner since the last call."""
         ready = list(self._ready)
         self._ready.clear()
@@ -258,13 +246,13 @@ class Stack:
             self._received[flow] = None
             self._dirty[flow] = None
 
-    def _drop(self, flow: Flow | None, reason: str) -> None:
+    def _drop(self, flow: Carrier | None, reason: str) -> None:
         if flow is not None:
             flow.drop(reason)
         else:
-            self.drops[reason] += 1
+            self.drops[str(reason)] += 1
 
-    def _reborn(self, flow: Flow, segment: Segment, now: float) -> bool:
+    def _reborn(self, flow: Carrier, segment: Segment, now: float) -> bool:
         """Whether a SYN may end a TIME-WAIT early and begin anew (RFC 6191 §2, RFC 9293 §3.6.1)."""
         if flow.connection.state is not State.TIME_WAIT or self._listener(flow.key) is None:
             return False
@@ -356,12 +344,12 @@ class Stack:
         edo = Edo(security.edo_policy, active=active, dialect=security.dialect)
         return Flow(self, key, connection, edo, now)
 
-    def add_flow(self, flow: Flow) -> None:
+    def add_flow(self, flow: Carrier) -> None:
         """From now on the flow gets its segments."""
         self.flows[flow.key] = flow
         self._dirty[flow] = None
 
-    def forget(self, flow: Flow) -> None:
+    def forget(self, flow: Carrier) -> None:
         """The flow gets no more segments."""
         if self.flows.get(flow.key) is flow:
             del self.flows[flow.key]
@@ -370,11 +358,11 @@ class Stack:
         """The listener takes no more SYNs."""
         self._listeners.pop((listener.address, listener.port), None)
 
-    def touch(self, flow: Flow) -> None:
+    def touch(self, flow: Carrier) -> None:
         """The flow may have output, or another deadline."""
         self._dirty[flow] = None
 
-    def ready(self, item: Attempt | Listener) -> None:
+    def ready(self, item: Owned) -> None:
         """``item`` has something for its owner."""
         self._ready[item] = None
 
@@ -388,6 +376,11 @@ class Stack:
             self._timer_count += 1
             heapq.heappush(self._timers, (deadline, self._timer_count, timed))
 
-    def redial(self, attempt: Attempt, flow: Flow, error: TcpError) -> Flow | None:
-        """The connection that takes the place of one that failed under ``prefer``; None where none may."""
-        return dial.redial(self, attempt, flow, error, self.now)
+    def redial(self, dialled: Dial, flow: Carrier, error: TcpError) -> Successor | None:
+        """The connection in place of one that failed under ``prefer``; None where none may be."""
+        return dial.redial(self, dialled, flow, error, self.now)
+
+    def open_without_oob(self, pending: PendingSyn, now: float) -> None:
+        """Open the connection of a SYN whose OOB did not come."""
+        syn = pending.segment
+        self.passive.open(pending.listener, pending.key, syn, None, syn.ip_octets, now)

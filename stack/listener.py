@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from ao.messages import MessageKind
 from edo.fast import read_options
 from edo.messages import Assembler, Took
 from edo.syneos import read_oob
 
 from .attempt import Attempt
+from .ports import Carrier, FlowKey, Home
 from .security import Security
 from .segment import Segment
-
-if TYPE_CHECKING:
-    from ao.messages import MessageKind
-
-    from .flow import Flow, FlowKey
-    from .host import Stack
 
 # SYNs that wait for their OOB at the same time, and how long each does: min(this, initial RTO / 4), seconds.
 _PENDING_LIMIT = 256
 OOB_WAIT = 0.2
+
+
+class Hall(Home, Protocol):
+    """A stack, as its listeners see it."""
+
+    def unlisten(self, listener: Listener) -> None:
+        """The listener takes no more SYNs."""
+
+    def open_without_oob(self, pending: PendingSyn, now: float) -> None:
+        """Open the connection of a SYN whose OOB did not come."""
 
 
 class PendingSyn:
@@ -51,7 +57,7 @@ class Listener:
     ``backlog`` bounds connections that are not yet accepted, half-open ones included: beyond it SYNs are dropped.
     """
 
-    def __init__(self, stack: Stack, address: bytes | None, port: int, security: Security, backlog: int) -> None:
+    def __init__(self, stack: Hall, address: bytes | None, port: int, security: Security, backlog: int) -> None:
         self.stack = stack
         self.address = address
         self.port = port
@@ -60,7 +66,7 @@ class Listener:
         self.owner: object | None = None
         self.closed = False
         self._queue: deque[Attempt] = deque()
-        self._half_open: dict[Flow, None] = {}
+        self._half_open: dict[Carrier, None] = {}
         self._pending: OrderedDict[FlowKey, PendingSyn] = OrderedDict()
 
     # --- the application ---------------------------------------------------------------------------------
@@ -100,12 +106,12 @@ class Listener:
         """Whether half of the backlog is taken: SYN-EOS is not confirmed then (profile.md §5)."""
         return 2 * (len(self._half_open) + len(self._pending)) >= self.backlog
 
-    def opened(self, flow: Flow) -> None:
+    def opened(self, flow: Carrier) -> None:
         """A half-open connection was made for this listener."""
         flow.listener = self
         self._half_open[flow] = None
 
-    def offer(self, flow: Flow) -> None:
+    def offer(self, flow: Carrier) -> None:
         """The connection may be accepted."""
         self._half_open.pop(flow, None)
         if self.closed:
@@ -116,7 +122,7 @@ class Listener:
         self._queue.append(attempt)
         self.stack.ready(self)
 
-    def gone(self, flow: Flow) -> None:
+    def gone(self, flow: Carrier) -> None:
         """A half-open connection ended before it could be accepted."""
         self._half_open.pop(flow, None)
 
@@ -142,10 +148,10 @@ class Listener:
         """Answer a SYN whose OOB did not come, and remember that for its prefix."""
         self.release(pending)
         self.stack.peers.oob_missed(pending.key[2], now)
-        self.stack.passive.open(self, pending.key, pending.segment, None, pending.segment.ip_octets, now)
+        self.stack.open_without_oob(pending, now)
 
 
-def message_out_of_band(stack: Stack, segment: Segment, kind: MessageKind) -> bytes | None:
+def message_out_of_band(stack: Home, segment: Segment, kind: MessageKind) -> bytes | None:
     """The whole message ``kind`` that an OOB segment's payload carries; None when it holds anything else."""
     spans = read_oob(segment.tcp, segment.data_offset)
     if spans is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ao.messages import MessageKind
 from ao.mkt import MktTable
 from ao.reasons import AoDrop
@@ -14,19 +12,18 @@ from edo.options import Options
 from edo.reasons import EdoDrop
 
 from .cookies import stamp, unstamp
-from .flow import Flow, FlowKey
+from .flow import Flow
+from .ground import Ground
 from .handshake.agreed_b import AgreedB, takes
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .listener import OOB_WAIT, Listener, PendingSyn, message_out_of_band
+from .ports import FlowKey
 from .protection import Protection, Verdict
 from .ratelimit import RateLimit
 from .run import ACK, FIN, RST, SYN, Run
 from .security import Security
 from .segment import Segment
-
-if TYPE_CHECKING:
-    from .host import Stack
 
 # Agreements a second for addresses that have proven nothing yet (profile.md §5, placement ``syn``).
 _AGREEMENTS_PER_SECOND = 200
@@ -37,7 +34,7 @@ _REFUSALS_PER_SECOND = 100
 class Passive:
     """Opens connections for the listeners of one stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Ground) -> None:
         self._stack = stack
         self._agreements = RateLimit(_AGREEMENTS_PER_SECOND, _AGREEMENTS_PER_SECOND)
         self._refusals = RateLimit(_REFUSALS_PER_SECOND, _REFUSALS_PER_SECOND)

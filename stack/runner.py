@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from .batch import Batch
+from .owner import Owned, Owner
 
 if TYPE_CHECKING:
     from .host import Stack
@@ -58,21 +59,6 @@ class Runner(Protocol):
 
     def call_at(self, when: float, callback: Callable[[], None], /) -> Handle:
         """Call ``callback`` at ``when`` (seconds on the stack's clock), or at once where that is past."""
-
-
-class Owner(Protocol):
-    """What an application's side of an attempt or a listener must have."""
-
-    def on_ready(self) -> None:
-        """Look for events or connections."""
-
-
-class Owned(Protocol):
-    """An attempt or a listener, as far as a runner knows it."""
-
-    @property
-    def owner(self) -> object | None:
-        """Whom to tell, None for nobody; what stands here is an ``Owner``."""
 
 
 def ready_source(host: object) -> Callable[[], Sequence[Owned]]:

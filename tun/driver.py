@@ -10,7 +10,8 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from stack.batch import Batch, Octets
 from stack.box import Box, BoxChain, Direction, Emission
-from stack.runner import Host, Owner, ready_source
+from stack.owner import Owner
+from stack.runner import Host, ready_source
 
 from .capture import Capture
 from .errors import TunError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from ao.agreement import AgreementA, AgreementB, Outcome, OutcomeKind, Suite
 from ao.cipher import CIPHERS
@@ -24,14 +24,12 @@ from edo.messages import Inbox, Took, cut
 from edo.options import Options
 
 from ..events import TcpError
+from ..flow import Flow
 from ..protection import KeyedProtection, Protection
 from ..run import ACK, RST, SYN, Run
 from ..security import Security, parse_suite
 from ..segment import Segment
 from .base import Handshake
-
-if TYPE_CHECKING:
-    from ..flow import Flow
 
 CLEAR: Final = Protection()
 # Flags of our messages: NAT, so addresses and ports stay outside keys and MACs; no reports, no rekeying.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ao.agreement import AgreementA, Outcome, OutcomeKind
 from ao.groups import GROUPS_BY_NAME
@@ -18,14 +18,12 @@ from edo.messages import cut
 from edo.options import Options
 from edo.syneos import oob_payload, read_syn_ack
 
+from ..flow import Flow
 from ..run import RST, Run
 from ..security import Security
 from ..segment import Segment
 from ..seqnum import extend
 from .agreed import ANSWER_INTERVAL, FLAGS, Agreed, Kind, Stage, with_eno
-
-if TYPE_CHECKING:
-    from ..flow import Flow
 
 # The most octets of an out-of-band segment's payload (profile.md §5, placement ``syn``).
 _OUT_OF_BAND_LIMIT = 1460

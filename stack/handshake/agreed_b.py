@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ao.agreement import AgreementB, Outcome, OutcomeKind
 from ao.groups import GROUPS_BY_NAME, BadShare
@@ -17,6 +17,7 @@ from edo.layout import lay_out
 from edo.messages import cut
 from edo.plan import Form, Plan
 
+from ..flow import Flow
 from ..protection import KeyedProtection, Protection, Verdict
 from ..run import RST, SYN, Run
 from ..sealer import Sealer
@@ -24,9 +25,6 @@ from ..security import Security
 from ..segment import Segment
 from ..states import State
 from .agreed import FLAGS, Agreed, Kind, Stage
-
-if TYPE_CHECKING:
-    from ..flow import Flow
 
 # SYN-ACKs that may carry the answer; from the next one on SYN-EOS is not confirmed (profile.md §5).
 _EXTENDED_SYN_ACKS = 3

@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ao.keys import Key
 from edo.extended import find_extension
 from edo.negotiation import EdoState
 
+from ..facts import Facts
+from ..flow import Flow
 from ..run import ACK, RST, SYN, Run
 from ..segment import Segment
 from ..seqnum import extend
 from ..states import State
-
-if TYPE_CHECKING:
-    from ..flow import Flow
-
-
-class Facts:
-    """What held at the end of a handshake: the names of the line of a finished connection."""
-
-    __slots__ = (
-        "authenticated",
-        "cipher",
-        "fallback",
-        "group",
-        "mac",
-        "mode",
-        "placement",
-        "requested",
-        "session_id",
-    )
-
-    def __init__(self, requested: str) -> None:
-        self.requested = requested
-        self.mode = "none"
-        self.fallback: str | None = None
-        self.placement: str | None = None
-        self.group: str | None = None
-        self.mac: str | None = None
-        self.cipher: str | None = None
-        self.session_id: str | None = None
-        self.authenticated = False
 
 
 class Handshake:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ao.keys import Key, KeyRing, configured_key, syn_receive, syn_send
 from ao.mkt import Mkt, MktTable
 from ao.reasons import AoDrop
@@ -11,14 +9,12 @@ from ao.traffic_keys import SocketPair
 from edo.codepoints import Dialect
 from edo.plan import Plan
 
+from ..flow import Flow
 from ..protection import Protection, Verdict, locate_ao, verify
 from ..run import ACK, SYN, Run
 from ..sealer import Sealer
 from ..segment import Segment
 from .base import Handshake
-
-if TYPE_CHECKING:
-    from ..flow import Flow
 
 
 class ConfiguredProtection(Protection):

@@ -1,0 +1,30 @@
+"""What held at the end of a handshake, as an application is told it."""
+
+from __future__ import annotations
+
+
+class Facts:
+    """What held at the end of a handshake: the names of the line of a finished connection."""
+
+    __slots__ = (
+        "authenticated",
+        "cipher",
+        "fallback",
+        "group",
+        "mac",
+        "mode",
+        "placement",
+        "requested",
+        "session_id",
+    )
+
+    def __init__(self, requested: str) -> None:
+        self.requested = requested
+        self.mode = "none"
+        self.fallback: str | None = None
+        self.placement: str | None = None
+        self.group: str | None = None
+        self.mac: str | None = None
+        self.cipher: str | None = None
+        self.session_id: str | None = None
+        self.authenticated = False

@@ -1,0 +1,21 @@
+"""What an application asked to be connected to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .security import Security
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """An active open: addresses of 4 or 16 octets, ports, and the protection; enough to try again.
+
+    ``plain_syn`` False: no SYN may go without ENO, whatever the policy.
+    """
+
+    remote: bytes
+    remote_port: int
+    local: bytes
+    security: Security
+    plain_syn: bool = True
