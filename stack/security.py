@@ -84,6 +84,9 @@ class Security:
             raise ValueError(f"edo: {self.protect} needs extended options, so EDO cannot be off")
         if self.protect == "ao" and self.keys is None:
             raise ValueError("keys: protection 'ao' needs configured keys")
+        for mkt in self.keys or ():
+            if mkt.encrypt is not None:
+                raise ValueError(f"keys: key {mkt.name!r} encrypts, and protection 'ao' does not")
         if self.protect != "ao" and self.keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
 
