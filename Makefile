@@ -44,6 +44,9 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+soak: deps install
+	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(ARGS)
+
 bench: deps install
 	$(BIN)/edotun bench $(ARGS)
 

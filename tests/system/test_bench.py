@@ -1,0 +1,35 @@
+"""The benchmark itself, for a moment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.tun
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_transfer_is_measured_and_nothing_is_left_behind() -> None:
+    command = (sys.executable, "-m", "tools.cli.main", "bench", "--json", "--rounds", "1", "--octets", "2000000")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as bench:
+        out, err = bench.communicate()
+    assert bench.returncode == 0, err
+    content = json.loads(out)
+    assert [row["work"] for row in content["rows"]] == [
+        "kernel to stack, none",
+        "stack to kernel, none",
+        "stack to stack, none",
+        "stack to stack, ao",
+        "stack to stack, ao-enc-dh",
+        "kernel to kernel, tso gso gro off",
+    ]
+    for row in content["rows"]:
+        assert row["ours"]["minimum"] > 0
+        assert row["base"]["minimum"] > 0
+    assert content["conditions"]["congestion"] == "cubic"
+    assert list(Path("/run/netns").glob(f"edotun-bench-{bench.pid}-*")) == []

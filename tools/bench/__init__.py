@@ -1,0 +1,1 @@
+"""The benchmark: goodput of the stack beside the kernel's, in network namespaces of its own."""

@@ -1,0 +1,70 @@
+"""Where it is measured: two namespaces joined by a veth pair, in each of them room for a stack on a TUN."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from tun.netns import Namespace, join
+
+from ..namespaces import own_namespaces
+
+PREFIX: Final = "edotun-bench-"
+LEFT: Final = "10.90.0.1"
+RIGHT: Final = "10.90.0.2"
+_DEVICE: Final = "link0"
+_SIOCETHTOOL: Final = 0x8946
+# ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO
+_SET_OFFLOADS: Final = (0x1F, 0x24, 0x2C)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A namespace, the kernel's address on the link, the stack's (CIDR) and the kernel's beside the stack."""
+
+    namespace: Namespace
+    kernel: str
+    own: str
+    host: str
+
+    @property
+    def stack(self) -> str:
+        """The stack's address alone."""
+        return self.own.partition("/")[0]
+
+
+@contextmanager
+def network(mtu: int) -> Iterator[tuple[End, End]]:
+    """Make both ends, with ``mtu`` octets on the link, and remove them at the end. Raises TunError."""
+    with own_namespaces(PREFIX, ("left", "right")) as (left, right):
+        join(left, _DEVICE, right, _DEVICE, mtu=mtu)
+        ends = (
+            End(left, LEFT, "10.91.0.2/24", "10.91.0.1"),
+            End(right, RIGHT, "10.92.0.2/24", "10.92.0.1"),
+        )
+        for end, other in (ends, ends[::-1]):
+            end.namespace.add_addresses(_DEVICE, f"{end.kernel}/24")
+            end.namespace.forward()
+            network_of_other = other.own.replace(".2/", ".0/")
+            end.namespace.add_route(network_of_other, via=other.kernel)
+        yield ends
+
+
+def set_offloads(ends: tuple[End, End], *, on: bool) -> None:
+    """Turn segmentation and receive offloads (tso, gso, gro) of the link on or off; raises OSError."""
+    for end in ends:
+        end.namespace.call(lambda: _set_offloads(_DEVICE, on=on))
+
+
+def _set_offloads(device: str, *, on: bool) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        for command in _SET_OFFLOADS:
+            value = ctypes.create_string_buffer(struct.pack("@II", command, on), 8)
+            request = struct.pack("@16sP16x", device.encode(), ctypes.addressof(value))
+            fcntl.ioctl(one, _SIOCETHTOOL, request)
