@@ -36,8 +36,6 @@ def take_text(tcb: Tcb, run: Run, now: float) -> bool:
         tcb.ack_now = True
     if fin and tcb.peer_fin < 0 and not cut:
         tcb.peer_fin = run.seq + run.length
-        if tcb.incoming.ranges is not None:
-            tcb.ack_now = True
     if tcb.peer_fin == tcb.rcv_nxt:
         _take_fin(tcb, now)
     elif fin:

@@ -395,6 +395,17 @@ def test_user_timeout() -> None:
     assert s.c.error.errno == errno.ETIMEDOUT
 
 
+def test_progress_starts_the_count_of_retries_anew() -> None:
+    s = Script(TcpConfig(data_retries=2, timestamps=False))
+    for n in range(4):
+        s.write(b"x")
+        s.wait(s.c.rtt.rto)
+        s.wait(s.c.rtt.rto)
+        s.seg(1, 2 + n)
+    assert s.state() is State.ESTABLISHED
+    assert s.c.retransmissions == 8
+
+
 def test_data_is_given_up_after_r2() -> None:
     s = Script(TcpConfig(data_retries=4))
     s.write(b"anyone?")
