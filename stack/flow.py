@@ -90,6 +90,8 @@ class Flow:
     def receive(self, segment: Segment, now: float) -> None:
         """Take one segment whose checksum and option structure are good; dropped ones are counted, silently."""
         connection = self.connection
+        if self.stack.trace is not None:
+            self.stack.trace.segment_received(self.key, segment, now)
         if connection.state is State.SYN_SENT:
             number = segment.seq
         else:
@@ -191,7 +193,9 @@ class Flow:
     def drop(self, reason: str) -> None:
         """Count one dropped segment."""
         self.drops[str(reason)] += 1
-        self.stack.drops[str(reason)] += 1
+        self.stack.note(str(reason))
+        if self.stack.trace is not None:
+            self.stack.trace.segment_dropped(self.key, str(reason), self.stack.now)
 
     # --- time and events ---------------------------------------------------------------------------------
 
@@ -227,6 +231,8 @@ class Flow:
         if connection.state is State.CLOSED and not self.over:
             self.leave()
         self.stack.touch(self)
+        if self.stack.trace is not None:
+            self.stack.trace.updated(self.key, connection, now)
 
     def _announce(self) -> None:
         self.announced = True
@@ -313,7 +319,11 @@ class Flow:
         protection = protection or self.protection
         plan = self.plan(run.options, run.flags, riders, protection)
         room = max(run.segment_size + self._overhead - (plan.header_octets - 20), 1)
+        before = len(out)
         protection.seal(self.sealer, run, plan, room, out)
+        if self.stack.trace is not None:
+            sent = out[before:]
+            self.stack.trace.segments_sent(self.key, run, len(sent), sum(map(len, sent)), self.stack.now)
 
     def plan(
         self, options: Options, flags: int, riders: tuple[bytes, ...] = (), protection: Protection | None = None

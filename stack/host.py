@@ -47,6 +47,7 @@ from .sealer import Sealer
 from .security import Security
 from .segment import Segment
 from .states import State
+from .trace import Trace
 
 # Resets and ICMP replies that strangers can draw, a second and at once (RFC 4443 §2.4 f; RFC 9293 §3.5.2 has none).
 _ANSWERS_PER_SECOND = 1000
@@ -83,6 +84,9 @@ class Stack:
         self.downgrades: Counter[str] = Counter()
         self.flows: dict[FlowKey, Carrier] = {}
         self.counters: Counter[str] = Counter()
+        self.trace: Trace | None = None
+        self.dropped: list[tuple[int, str]] | None = None
+        self._at = 0
         self.peers = Peers()
         self.cookies = Cookies(random(32))
         self.passive = Passive(self)
@@ -138,13 +142,34 @@ class Stack:
         """Take a batch of IP packets that arrived; each connection decides once on acknowledging it."""
         self.now = now
         checksums = batch.checksums
+        dropped = self.dropped
+        if dropped is not None:
+            dropped.clear()
         for index, packet in enumerate(batch.packets):
+            self._at = index
             self._packet(packet, Checksum.FINISHED if checksums is None else checksums[index], now)
+            if dropped is not None:
+                self._finish_alone(dropped, now)
         received = self._received
         if received:
             self._received = {}
             for flow in received:
                 flow.finish(now)
+
+    def _finish_alone(self, dropped: list[tuple[int, str]], now: float) -> None:
+        """End the batch behind each packet, so that what TCP itself drops can be laid to that packet."""
+        for flow in self._received:
+            before = dict(flow.connection.drops)
+            flow.finish(now)
+            after = flow.connection.drops
+            dropped.extend((self._at, reason) for reason, n in after.items() if n > before.get(reason, 0))
+        self._received.clear()
+
+    def note(self, reason: str) -> None:
+        """Count a drop, and lay it to the packet in hand where ``dropped`` is kept."""
+        self.drops[reason] += 1
+        if self.dropped is not None:
+            self.dropped.append((self._at, reason))
 
     def advance(self, now: float) -> None:
         """Run every timer that is due."""
@@ -195,34 +220,34 @@ class Stack:
             if ip is IpDrop.FRAGMENT:
                 self._fragment(packet, now)
             else:
-                self.drops[str(ip)] += 1
+                self.note(str(ip))
             return
         if ip.destination not in self.addresses:
-            self.drops["not_ours"] += 1
+            self.note("not_ours")
         elif ip.protocol == TCP:
             self._tcp(ip, packet, state, now)
         elif ip.protocol in (ICMP, ICMPV6):
             self._icmp(ip, packet, now)
         else:
-            self.drops["unknown_protocol"] += 1
+            self.note("unknown_protocol")
 
     def _fragment(self, packet: Octets, now: float) -> None:
         """Keep a fragment of a packet to us until the packet is whole (RFC 8200 §4.5)."""
         destination = bytes(packet[16:20] if packet[0] >> 4 == 4 else packet[24:40])
         if destination not in self.addresses:
-            self.drops["not_ours"] += 1
+            self.note("not_ours")
             return
         taken = self._fragments.take(packet, now)
         if isinstance(taken, bytes):
             self._packet(taken, Checksum.FINISHED, now)
         elif taken is not None:
-            self.drops[str(taken)] += 1
+            self.note(str(taken))
 
     def _tcp(self, ip: Ip, packet: Octets, state: Checksum, now: float) -> None:
         tcp = ip.payload(packet)
         size = len(tcp)
         if size < _FIXED_HEADER:
-            self.drops[EdoDrop.MALFORMED_OPTION] += 1
+            self.note(EdoDrop.MALFORMED_OPTION)
             return
         segment = Segment(ip.source, ip.destination, ip.ttl, ip.ecn, ip.total_octets, tcp)
         key = FlowKey((ip.destination, segment.destination_port, ip.source, segment.source_port))
@@ -250,7 +275,7 @@ class Stack:
         if flow is not None:
             flow.drop(reason)
         else:
-            self.drops[str(reason)] += 1
+            self.note(str(reason))
 
     def _reborn(self, flow: Carrier, segment: Segment, now: float) -> bool:
         """Whether a SYN may end a TIME-WAIT early and begin anew (RFC 6191 §2, RFC 9293 §3.6.1)."""
@@ -277,7 +302,7 @@ class Stack:
             # A stray OOB is never answered, on open and closed ports (profile.md §1).
             segment.options = read_options(segment.tcp, segment.spans, self.points)
             if segment.options.syn_eos or (listener is not None and not flags & SYN):
-                self.drops[EdoDrop.STRAY_OOB] += 1
+                self.note(EdoDrop.STRAY_OOB)
                 return
         if listener is not None and flags & (SYN | ACK | RST) == SYN:
             self.passive.syn(listener, key, segment, now)
@@ -307,13 +332,13 @@ class Stack:
         elif isinstance(taken, icmp.IcmpError):
             self._icmp_error(taken, now)
         else:
-            self.drops[str(taken)] += 1
+            self.note(str(taken))
 
     def _icmp_error(self, error: icmp.IcmpError, now: float) -> None:
         """An ICMP error about one of our segments: believed only as far as RFC 5927 §4 goes."""
         flow = self.flows.get(FlowKey((error.source, error.source_port, error.destination, error.destination_port)))
         if flow is None:
-            self.drops["icmp_no_connection"] += 1
+            self.note("icmp_no_connection")
             return
         connection = flow.connection
         distance = (error.seq - connection.snd_una) & 0xFFFFFFFF

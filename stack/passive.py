@@ -49,7 +49,7 @@ class Passive:
             if listener.security.protect == "none" and not listener.queue_full:
                 self._send_cookie(key, segment, now)
             else:
-                stack.drops["backlog_full"] += 1
+                stack.note("backlog_full")
             return
         if (
             listener.security.agrees
@@ -112,7 +112,7 @@ class Passive:
         stack = self._stack
         segment.options = read_options(segment.tcp, segment.spans, stack.points)
         if not segment.options.syn_eos or segment.seq != pending.segment.seq:
-            stack.drops[EdoDrop.STRAY_OOB] += 1
+            stack.note(EdoDrop.STRAY_OOB)
             return
         listener = pending.listener
         listener.release(pending)
@@ -139,10 +139,10 @@ class Passive:
             table = security.keys or MktTable([])
             protection, verdict = self._configured(table, flow, segment)
             if verdict is not None and isinstance(verdict, AoDrop | EdoDrop):
-                stack.drops[str(verdict)] += 1
+                stack.note(str(verdict))
                 return
             if protection is None and security.policy == "require":
-                stack.drops[AoDrop.ao_required] += 1
+                stack.note(AoDrop.ao_required)
                 return
         elif security.agrees:
             missing = takes(security, segment, out_of_band=hello is not None)

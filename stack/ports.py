@@ -23,6 +23,7 @@ from .peers import Peers
 from .protection import Protection
 from .run import Run
 from .segment import Segment
+from .trace import Trace
 
 
 class FlowKey(tuple[bytes, int, bytes, int]):
@@ -150,6 +151,10 @@ class Home(Protocol):
     drops: Counter[str]
     downgrades: Counter[str]
     out: list[bytes]
+    trace: Trace | None
+
+    def note(self, reason: str) -> None:
+        """Count one dropped packet."""
 
     def touch(self, flow: Carrier) -> None:
         """The flow may have output, or another deadline."""

@@ -144,11 +144,13 @@ class Driver(Generic[HostT]):
                 if not packets:
                     return
                 now = self._loop.time()
-                if self._capture is not None:
-                    self._record(packets, now, outgoing=False)
                 if self._chain is None:
                     self.stack.receive(Batch(packets), now)
+                    if self._capture is not None:
+                        self._record(packets, now, outgoing=False, comments=self._comments(len(packets)))
                 else:
+                    if self._capture is not None:
+                        self._record(packets, now, outgoing=False)
                     self._distribute(self._chain.process(list(packets), Direction.BACKWARD, now), now)
                 self._flush(now)
                 if self._closed or len(packets) < _BATCH:
@@ -235,10 +237,27 @@ class Driver(Generic[HostT]):
             self._writing = True
             self._loop.add_writer(self._descriptor, self._writable)
 
-    def _record(self, packets: Sequence[Octets], now: float, *, outgoing: bool) -> None:
+    def _comments(self, count: int) -> list[str | None] | None:
+        """The reasons for which packets of the batch just received were dropped, where the stack keeps them."""
+        dropped: list[tuple[int, str]] | None = getattr(self.stack, "dropped", None)
+        if not dropped:
+            return None
+        comments: list[str | None] = [None] * count
+        for index, reason in dropped:
+            comments[index] = f"dropped: {reason}"
+        return comments
+
+    def _record(
+        self,
+        packets: Sequence[Octets],
+        now: float,
+        *,
+        outgoing: bool,
+        comments: Sequence[str | None] | None = None,
+    ) -> None:
         assert self._capture is not None
         try:
-            self._capture.add(packets, now, outgoing=outgoing)
+            self._capture.add(packets, now, outgoing=outgoing, comments=comments)
         except OSError as error:
             # A full disk ends the capture, not the connections.
             self._capture = None

@@ -23,6 +23,7 @@ from .capture import Capture
 from .device import Tun
 from .driver import Driver
 from .errors import TunError
+from .qlog import Qlog
 
 if TYPE_CHECKING:
     from stack.attempt import Attempt
@@ -36,7 +37,8 @@ class Interface:
 
     ``tun`` names the device; ``addr`` are the stack's addresses ("ADDR/N"), ``host`` the kernel's on the device;
     ``netns`` is the namespace where the device appears; ``mtu`` in octets; ``capture`` a file for a pcapng of every
-    packet; ``config`` the base of every connection's settings, of which ``mtu`` is replaced; ``boxes`` stand
+    packet, those that the stack dropped with the reason as comment; ``qlog`` one for the connections' events;
+    ``config`` the base of every connection's settings, of which ``mtu`` is replaced; ``boxes`` stand
     between stack and device. Entering raises TunError or another OSError, one line that says what could not be had.
     """
 
@@ -49,6 +51,7 @@ class Interface:
         netns: str | None = None,
         mtu: int = 1500,
         capture: str | Path | None = None,
+        qlog: str | Path | None = None,
         config: TcpConfig | None = None,
         boxes: Sequence[Box] = (),
         random: Callable[[int], bytes] = os.urandom,
@@ -59,6 +62,7 @@ class Interface:
         self._netns = netns
         self._mtu = mtu
         self._capture = capture
+        self._qlog = qlog
         self._config = config or TcpConfig()
         self._boxes = tuple(boxes)
         self._random = random
@@ -72,8 +76,11 @@ class Interface:
                 Tun(self._name, self._addresses, self._hosts, netns=self._netns, mtu=self._mtu)
             )
             capture = None
+            epoch = time.time() - asyncio.get_running_loop().time()
+            if self._qlog is not None:
+                stack.trace = resources.enter_context(Qlog(self._qlog, title=self._name, epoch=epoch))
             if self._capture is not None:
-                epoch = time.time() - asyncio.get_running_loop().time()
+                stack.dropped = []
                 capture = resources.enter_context(Capture(self._capture, name=self._name, epoch=epoch))
             self._driver = resources.enter_context(Driver(stack, device, capture=capture, boxes=self._boxes))
             self._resources = resources.pop_all()

@@ -33,7 +33,7 @@ ENCRYPTING = MktTable([Mkt("sealed", 1, 1, b"secret", encrypt="aes-128-ctr")])
     ],
 )
 def test_faults_are_named(fields: dict[str, object], fault: str) -> None:
-    with pytest.raises(ValueError, match="^[^\n]*$") as raised:
+    with pytest.raises(ValueError, match=r"^[^\n]*$") as raised:
         Security(**fields)  # type: ignore[arg-type]
     assert fault in str(raised.value)
 
