@@ -69,8 +69,14 @@ class GatewayFile:
     forwards: tuple[Forward, ...]
 
 
-def load(path: Path, capture: Path | None = None, *, notice: Callable[[str], None] | None = None) -> GatewayFile:
-    """Read and check ``path``; ``capture`` is the command line's, ``notice`` gets what is to be said of keys files.
+def load(
+    path: Path,
+    capture: Path | None = None,
+    qlog: Path | None = None,
+    *,
+    notice: Callable[[str], None] | None = None,
+) -> GatewayFile:
+    """Read and check ``path``; ``capture`` and ``qlog`` are the command line's, ``notice`` gets what is to be said of keys files.
 
     Raises GatewayFileError; OSError where the file cannot be read; ``ao.keyfile.KeyFileError`` for a keys file.
     """
@@ -80,7 +86,7 @@ def load(path: Path, capture: Path | None = None, *, notice: Callable[[str], Non
     except tomllib.TOMLDecodeError as error:
         line, what = syntax_error(error, text)
         raise GatewayFileError(f"{path}:{line}: {what}") from None
-    return _Reader(path, Lines(text), notice).read(content, capture)
+    return _Reader(path, Lines(text), notice).read(content, capture, qlog)
 
 
 class _Reader:
@@ -92,7 +98,7 @@ class _Reader:
     def _error(self, what: str, table: str, number: int = 0, key: str = "") -> GatewayFileError:
         return GatewayFileError(f"{self._path}:{self._lines.of(table, number, key)}: {what}")
 
-    def read(self, content: Mapping[str, Any], capture: Path | None) -> GatewayFile:
+    def read(self, content: Mapping[str, Any], capture: Path | None, qlog: Path | None) -> GatewayFile:
         for name in content:
             if name not in ("tun", "forward"):
                 raise self._error(f"unknown table or key {name!r} (known: tun, forward)", name)
@@ -110,6 +116,7 @@ class _Reader:
                 netns=tun.get("netns"),
                 mtu=tun.get("mtu", 1500),
                 capture=capture,
+                qlog=qlog,
             )
         except Fault as fault:
             key = "name" if fault.option == "tun" else fault.option

@@ -27,7 +27,7 @@ class Fault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The device: its ``name``, the stack's addresses (CIDR), the kernel's, namespace, MTU in octets, capture."""
+    """The device: its ``name``, the stack's addresses (CIDR), the kernel's, namespace, MTU in octets, capture, qlog."""
 
     name: str
     addresses: tuple[str, ...]
@@ -35,6 +35,7 @@ class Link:
     netns: str | None
     mtu: int
     capture: Path | None
+    qlog: Path | None = None
 
 
 def check_link(
@@ -45,6 +46,7 @@ def check_link(
     netns: str | None,
     mtu: int,
     capture: Path | None,
+    qlog: Path | None = None,
 ) -> Link:
     """Return the Link of these values; raises Fault for the first that is wrong."""
     if not _DEVICE.fullmatch(name) or name in (".", ".."):
@@ -71,9 +73,10 @@ def check_link(
             raise Fault("netns", f"{netns!r} is not the name of a network namespace")
         if not (NAMESPACES / netns).exists():
             raise Fault("netns", f"there is no namespace {netns!r} in {NAMESPACES} (ip netns add {netns})")
-    if capture is not None and not capture.parent.is_dir():
-        raise Fault("capture", f"there is no folder {capture.parent}")
-    return Link(name, tuple(map(str, interfaces)), tuple(map(str, kernel)), netns, mtu, capture)
+    for option, file in (("capture", capture), ("qlog", qlog)):
+        if file is not None and not file.parent.is_dir():
+            raise Fault(option, f"there is no folder {file.parent}")
+    return Link(name, tuple(map(str, interfaces)), tuple(map(str, kernel)), netns, mtu, capture, qlog)
 
 
 def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:

@@ -78,6 +78,7 @@ def connect(
     suite: options.SuiteOption = None,
     confirm: options.Confirm = None,
     capture: options.Capture = None,
+    qlog: options.Qlog = None,
     json: options.Json = False,
 ) -> None:
     """Connect through the stack: standard input to the peer, the peer to standard output."""
@@ -90,7 +91,7 @@ def connect(
     if not timeout > 0:
         options.wrong(f"--timeout: {timeout:g} is not above 0")
     options.port(port, 0)
-    link = options.link(tun, addr, host, netns, mtu, capture)
+    link = options.link(tun, addr, host, netns, mtu, capture, qlog)
     security = options.security(protect, policy, edo, keys, placement, group, suite, confirm)
     running.require_device()
     generated = octets is not None

@@ -32,11 +32,12 @@ SIGINT or SIGTERM ends it with status 0."""
 def gateway(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The device and the forwards.")],
     capture: options.Capture = None,
+    qlog: options.Qlog = None,
     json: options.Json = False,
 ) -> None:
     """Relay connections of the kernel's TCP through the stack, and the reverse: programs need no change."""
     try:
-        content = load(file, capture, notice=options.notice)
+        content = load(file, capture, qlog, notice=options.notice)
     except (GatewayFileError, KeyFileError) as error:
         options.wrong(str(error))
     except OSError as error:

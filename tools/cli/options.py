@@ -45,6 +45,10 @@ Capture = Annotated[
     Path | None,
     typer.Option("--capture", metavar="FILE.pcapng", help="Write every packet to FILE.", rich_help_panel=_DEVICE),
 ]
+Qlog = Annotated[
+    Path | None,
+    typer.Option("--qlog", metavar="FILE", help="Write the connections' events to FILE.", rich_help_panel=_DEVICE),
+]
 Protect = Annotated[
     str,
     typer.Option(
@@ -126,11 +130,19 @@ def notice(text: str) -> None:
 
 
 def link(
-    tun: str, addr: list[str], host: list[str] | None, netns: str | None, mtu: int, capture: Path | None
+    tun: str,
+    addr: list[str],
+    host: list[str] | None,
+    netns: str | None,
+    mtu: int,
+    capture: Path | None,
+    qlog: Path | None,
 ) -> Link:
     """Return the checked device options."""
     try:
-        return check_link(name=tun, addresses=addr, hosts=host or (), netns=netns, mtu=mtu, capture=capture)
+        return check_link(
+            name=tun, addresses=addr, hosts=host or (), netns=netns, mtu=mtu, capture=capture, qlog=qlog
+        )
     except Fault as fault:
         wrong(f"--{fault.option}: {fault}")
 

@@ -33,6 +33,7 @@ async def interface(link: Link, gone: Callable[[], object]) -> AsyncIterator[Int
         netns=link.netns,
         mtu=link.mtu,
         capture=link.capture,
+        qlog=link.qlog,
     )
     async with network:
         watch = asyncio.ensure_future(network.wait())

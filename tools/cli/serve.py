@@ -69,12 +69,13 @@ def serve(
     suite: options.SuiteOption = None,
     confirm: options.Confirm = None,
     capture: options.Capture = None,
+    qlog: options.Qlog = None,
     json: options.Json = False,
 ) -> None:
     """Serve echo, sink, source or files on the stack's own addresses."""
     handler, default_port = _handler(service, octets)
     options.port(port, 1)
-    link = options.link(tun, addr, host, netns, mtu, capture)
+    link = options.link(tun, addr, host, netns, mtu, capture, qlog)
     security = options.security(protect, policy, edo, keys, placement, group, suite, confirm)
     running.require_device()
     number = port if port is not None else default_port
