@@ -76,8 +76,9 @@ def load(
     *,
     notice: Callable[[str], None] | None = None,
 ) -> GatewayFile:
-    """Read and check ``path``; ``capture`` and ``qlog`` are the command line's, ``notice`` gets what is to be said of keys files.
+    """Read and check ``path``; ``capture`` and ``qlog`` are the command line's.
 
+    ``notice`` gets what is to be said of keys files.
     Raises GatewayFileError; OSError where the file cannot be read; ``ao.keyfile.KeyFileError`` for a keys file.
     """
     text = path.read_bytes().decode("utf-8", errors="replace")

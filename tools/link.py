@@ -27,7 +27,7 @@ class Fault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The device: its ``name``, the stack's addresses (CIDR), the kernel's, namespace, MTU in octets, capture, qlog."""
+    """The device: its ``name``, the stack's addresses (CIDR), the kernel's, namespace, MTU in octets, files."""
 
     name: str
     addresses: tuple[str, ...]
