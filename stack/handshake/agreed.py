@@ -30,6 +30,7 @@ from ..run import ACK, RST, SYN, Run
 from ..security import Security, parse_suite
 from ..segment import Segment
 from .base import Handshake
+from .sighting import Sighting, of_packet
 
 CLEAR: Final = Protection()
 # Flags of our messages: NAT, so addresses and ports stay outside keys and MACs; no reports, no rekeying.
@@ -70,6 +71,7 @@ class Agreed(Handshake):
     """What A and B have in common: clear key-exchange segments, the repeat timer, keys, giving up."""
 
     TABLE: ClassVar[dict[tuple[Stage, Kind], str]]
+    agreement: AgreementA | AgreementB
 
     def __init__(self, flow: Flow, security: Security, stage: Stage) -> None:
         super().__init__(flow, security.protect)
@@ -78,6 +80,9 @@ class Agreed(Handshake):
         self.prefer = security.policy == "prefer"
         self.eno_due = True
         self.next_deadline = None
+        # Every variant of our SYN or SYN-ACK, each once, and the peer's as it came.
+        self.sent: list[Sighting] = []
+        self.seen: Sighting | None = None
         self._inbox = Inbox()
         self._repeats = 0
         self._interval = 0.0
@@ -191,6 +196,12 @@ class Agreed(Handshake):
 
     # --- the repeat timer --------------------------------------------------------------------------------
 
+    def note_sent(self, packet: bytes) -> None:
+        """Keep what our SYN or SYN-ACK looked like as it left."""
+        sighting = of_packet(packet)
+        if sighting not in self.sent:
+            self.sent.append(sighting)
+
     def start_repeating(self, repeat: Callable[[float], None], exhausted: str, now: float) -> None:
         """Have ``repeat`` called by a timer that doubles, ``tries`` times, then give up with ``exhausted``."""
         self._repeat = repeat
@@ -252,6 +263,7 @@ class Agreed(Handshake):
         self.stage = Stage.CONFIRMED
         self.eno_due = False
         self.stop_repeating()
+        self.agreement.wipe()
         self.flow.edo.accepted(True)
         self.settled = True
         self.ready = True
@@ -292,6 +304,7 @@ class Agreed(Handshake):
         if self.stage is not Stage.SYN_SENT:
             self.send_resets()
         self.stop_repeating()
+        self.agreement.wipe()
         self.flow.fail(TcpError(code, text), now)
 
     def abort(self, now: float) -> None:

@@ -24,6 +24,7 @@ from ..security import Security
 from ..segment import Segment
 from ..seqnum import extend
 from .agreed import ANSWER_INTERVAL, FLAGS, Agreed, Kind, Stage, with_eno
+from .sighting import of_segment
 
 # The most octets of an out-of-band segment's payload (profile.md §5, placement ``syn``).
 _OUT_OF_BAND_LIMIT = 1460
@@ -32,6 +33,8 @@ _MESSAGES = frozenset({MessageKind.ANSWER, MessageKind.RETRY, MessageKind.REFUSE
 
 class AgreedA(Agreed):
     """The active opener's handshake."""
+
+    agreement: AgreementA
 
     TABLE: ClassVar = {
         (Stage.SYN_SENT, Kind.SYN_ACK): "_syn_ack",
@@ -88,6 +91,7 @@ class AgreedA(Agreed):
 
     def _dress_syn(self, run: Run, out: list[bytes]) -> None:
         flow = self.flow
+        before = len(out)
         if self.sent_plain_syn or (self._may_go_plain and run.transmission >= 3):
             # The path may swallow what it does not know: under ``prefer`` the fourth SYN is plain.
             self.sent_plain_syn = True
@@ -103,6 +107,7 @@ class AgreedA(Agreed):
             options.syn_eos = True
             self._offered_eos = True
             flow.send(run, out)
+            self.note_sent(out[before])
             # The OOB segment has the SYN's number, neither SYN nor ACK, and options for payload (SYN-EOS §5).
             view = memoryview(out_of_band)
             oob = Run(flow.connection.iss, 0, 0, run.window, Options(syn_eos=True), [view], len(view))
@@ -110,6 +115,7 @@ class AgreedA(Agreed):
             flow.sealer.seal(oob, plan, len(view), out)
         else:
             flow.send(run, out)
+            self.note_sent(out[before])
 
     # --- SYN-SENT ----------------------------------------------------------------------------------------
 
@@ -157,6 +163,7 @@ class AgreedA(Agreed):
                 self.give_up(errno.EPROTO, missing, now)
             return
         self._peer_eno = options.eno or b""
+        self.seen = of_segment(segment)
         flow.deliver(segment, number, None, now, payload=False)
         if flow.over:
             return

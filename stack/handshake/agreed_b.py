@@ -25,6 +25,7 @@ from ..security import Security
 from ..segment import Segment
 from ..states import State
 from .agreed import FLAGS, Agreed, Kind, Stage
+from .sighting import of_segment
 
 # SYN-ACKs that may carry the answer; from the next one on SYN-EOS is not confirmed (profile.md §5).
 _EXTENDED_SYN_ACKS = 3
@@ -70,6 +71,7 @@ class AwaitingKeys(Protection):
 class AgreedB(Agreed):
     """The passive opener's handshake: made for a SYN whose ENO and extended options allow an agreement."""
 
+    agreement: AgreementB
     TABLE: ClassVar = {
         (Stage.SYN_TAKEN, Kind.SYN): "_repeated_syn",
         (Stage.SYN_TAKEN, Kind.MESSAGE): "_message",
@@ -99,6 +101,7 @@ class AgreedB(Agreed):
         self.eno = syn_ack_option()
         self.eno_due = True
         self._peer_eno = syn.options.eno or b""
+        self.seen = of_segment(syn)
         self._peer_mss = syn.options.mss or 536
         self._random = random
         self.agreement = self._new_agreement()
@@ -180,6 +183,7 @@ class AgreedB(Agreed):
         else:
             options.edo_supported = True
             flow.send(run, packets)
+        self.note_sent(packets[0])
         self._syn_acks += 1
         self._sent += sum(map(len, packets))
         out.extend(packets)

@@ -10,6 +10,7 @@ import pytest
 
 from stack.checksum import ones_complement_sum, pseudo_header_sum
 from stack.events import Closed
+from stack.handshake.agreed import Agreed
 from stack.run import ACK, RST, SYN
 from stack.security import Security
 from tests.stack.wire import Tap, Wire, transfer
@@ -496,3 +497,26 @@ def test_a_crossed_syn_ends_require_and_makes_prefer_plain(security: Security, e
             assert attempt.report()["mode"] == "none"
         else:
             assert error in str(attempt.report()["error"])
+
+
+def test_each_side_keeps_what_it_sent_and_saw_of_the_clear_segments() -> None:
+    """A box that clamps the MSS and takes TTL: the two sides' records differ in just that (profile.md §8)."""
+
+    def tap(packet: bytes, from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        if from_client and flags_of(packet) & SYN:
+            at = packet.index(b"\x02\x04\x05\xb4", 40) - 20
+            return [(0.0, resummed(packet, at + 3, 0xA0))]
+        return [(0.0, packet)]
+
+    wire = Wire(tap=tap)
+    attempt, _ = wire.open(PROTECTED, PROTECTED)
+    wire.run(5.0)
+    ours = next(iter(wire.client.flows.values())).handshake
+    theirs = next(iter(wire.server.flows.values())).handshake
+    assert isinstance(ours, Agreed)
+    assert isinstance(theirs, Agreed)
+    assert ours.seen == theirs.sent[0]
+    assert theirs.seen is not None
+    assert theirs.seen.options == ours.sent[0].options.replace(b"\x02\x04\x05\xb4", b"\x02\x04\x05\xa0")
+    assert theirs.seen.options != ours.sent[0].options
+    assert (theirs.seen.source_port, theirs.seen.ttl) == (attempt.local[1], 64)
