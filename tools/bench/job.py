@@ -13,8 +13,8 @@ class Job:
 
     It ``sends`` or receives; ``stack``: by the stack's TCP on a TUN in ``netns``, else by the kernel's; ``core`` is
     the one to be pinned to (-1: none); the receiver listens at ``address``, ``port``. The sender goes on for
-    ``seconds``, or up to ``octets`` where that is not 0. ``own``, ``host`` are the stack's address (CIDR) and the kernel's beside it;
-    ``keys`` is a keys file, empty for none.
+    ``seconds``, or up to ``octets`` where that is not 0. ``own``, ``host`` are the stack's address (CIDR) and the
+    kernel's beside it; ``keys`` is a keys file, empty for none.
     """
 
     sends: bool
