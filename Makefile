@@ -33,7 +33,7 @@ demo: deps install
 	$(BIN)/edotun demo $(ARGS)
 
 test: deps install
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --no-fold-skipped $(ARGS)
 
 check: install
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
 fi
 command -v gcc >/dev/null || missing needed gcc "python-pytun is compiled while it is installed"
 [ -e /usr/include/stdio.h ] || missing needed libc6-dev "python-pytun is compiled while it is installed"
-command -v ip >/dev/null || missing useful iproute2 "programs are started in network namespaces"
+command -v ip >/dev/null || missing useful iproute2 "tests look at devices and routes by it"
 command -v nft >/dev/null || missing useful nftables "routers in tests and in the demo lose and alter packets"
 command -v curl >/dev/null || missing useful curl "the unmodified program of the demo and of tests"
 
