@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import bench, connect, demo, gateway, serve
+from . import bench, connect, demo, gateway, serve, sim
 from .options import UsageFault
 
 
@@ -50,6 +50,7 @@ app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("connect", epilog=connect.EPILOG)(connect.connect)
 app.command("gateway", epilog=gateway.EPILOG)(gateway.gateway)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
+app.command("sim", epilog=sim.EPILOG)(sim.sim)
 app.command("bench", epilog=bench.EPILOG)(bench.bench)
 
 

@@ -1,0 +1,1 @@
+"""Simulated transfers: congestion control and recovery over links of chosen rate, delay, loss and queue."""
