@@ -92,6 +92,7 @@ def report() -> Report:
         "rounds": 3,
         "seconds": 2.0,
         "octets": None,
+        "load_average_before": 0.25,
         "sender_core": 0,
         "receiver_core": 1,
         "congestion": "cubic",
@@ -120,9 +121,10 @@ def test_figures_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
     assert text.startswith("# Before\n\n")
     assert text.endswith(f"{document.END}\n\nafter\n")
     assert "old" not in text
-    assert text.count("| kernel to kernel | 9.000 | 8.000 | 10.000 | 1 |") == 1
-    assert "| stack to stack, ao | 0.500 | 0.400 | 0.600 | 0.0555 |" in text
+    assert text.count("| kernel to kernel | 9.000 | 8.000 | 10.000 | 100 % |") == 1
+    assert "| stack to stack, ao | 0.500 | 0.400 | 0.600 | 5.55 % |" in text
     assert "Python" in text
+    assert "0.25" in text
     assert "cubic" in text
 
 

@@ -29,14 +29,15 @@ def table(report: Report) -> str:
         f"Python {facts['python']}, cryptography {facts['cryptography']}, numpy {facts['numpy']}.",
         "",
         f"MTU {report.mtu}; {conditions['rounds']} rounds of {lasts} each, in turn; {cores}; congestion control "
-        f"{conditions['congestion']} at every sender; {conditions['offloads']}.",
+        f"{conditions['congestion']} at every sender; {conditions['offloads']}. Load average before it began: "
+        f"{conditions['load_average_before']}.",
         "",
         "| transfer | Gbit/s: median | minimum | maximum | of kernel to kernel |",
         "|---|---:|---:|---:|---:|",
-        f"| kernel to kernel | {_figures(report.base)} | 1 |",
+        f"| kernel to kernel | {_figures(report.base)} | 100 % |",
     ]
     for row in report.rows:
-        lines.append(f"| {row.work} | {_figures(row.ours)} | {row.ratio:.4f} |")
+        lines.append(f"| {row.work} | {_figures(row.ours)} | {100 * row.ratio:.2f} % |")
     return "\n".join(lines)
 
 

@@ -38,6 +38,11 @@ def _version(package: str) -> str:
         return "?"
 
 
+def load_average() -> float:
+    """Return how many processes wanted a core over the last minute: what else the machine had to do."""
+    return round(os.getloadavg()[0], 2)
+
+
 def cores() -> tuple[int, int]:
     """Return a core for the sender and one for the receiver; the same where only one may be used."""
     usable = sorted(os.sched_getaffinity(0))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import measures
-from .machine import cores, machine
+from .machine import cores, load_average, machine
 from .measures import Amount
 from .network import network
 from .summary import Row, Spread, rows
@@ -39,6 +39,7 @@ def run(amount: Amount, rounds: int, mtu: int, progress: Callable[[str], None]) 
     Raises ProgramError, ``tun.errors.TunError`` or OSError.
     """
     pinned = cores()
+    load = load_average()
     everything = (measures.BASE, *measures.OURS, measures.BASE_PLAIN)
     figures: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="edotun-bench-") as folder, network(mtu) as ends:
@@ -55,6 +56,7 @@ def run(amount: Amount, rounds: int, mtu: int, progress: Callable[[str], None]) 
         "rounds": rounds,
         "seconds": None if amount.octets else amount.seconds,
         "octets": amount.octets or None,
+        "load_average_before": load,
         "sender_core": pinned[0],
         "receiver_core": pinned[1],
         "congestion": measures.CONGESTION,
