@@ -29,7 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Visit(threading.Thread, Generic[ResultT]):
-    def __init__(self, descriptor: int, function: Callable[[], ResultT]) -> None:
+    def __init__(self, descriptor: int | None, function: Callable[[], ResultT]) -> None:
         super().__init__(name="netns visit")
         self._descriptor = descriptor
         self._function = function
@@ -38,7 +38,8 @@ class _Visit(threading.Thread, Generic[ResultT]):
 
     def run(self) -> None:
         try:
-            _enter(self._descriptor)
+            if self._descriptor is not None:
+                _enter(self._descriptor)
             self.result = self._function()
         except BaseException as error:
             self.error = error
@@ -68,15 +69,14 @@ def call_in(name: str | None, function: Callable[[], ResultT]) -> ResultT:
     Descriptors that it opens stay in that namespace for good. Its exceptions come out; TunError is raised where
     the namespace does not exist or may not be entered.
     """
-    if name is None:
-        return function()
-    descriptor = open_namespace(name)
+    descriptor = None if name is None else open_namespace(name)
     try:
         visit = _Visit(descriptor, function)
         visit.start()
         visit.join()
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
     if visit.error is not None:
         raise visit.error
     return visit.result  # type: ignore[return-value]

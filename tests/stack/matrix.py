@@ -1,4 +1,4 @@
-"""One seeded transfer between two stacks over a bad link: the unit of ``make test``'s and ``make soak``'s matrix."""
+"""One seeded transfer between two stacks over a bad link: the unit of the matrix that tests and soak run."""
 
 from __future__ import annotations
 

@@ -125,12 +125,17 @@ def test_a_reader_that_waits_holds_the_writer() -> None:
     async def client(runner: Any) -> None:
         reader, writer = await open_connection(runner, "10.0.0.2", 7)
         sent = 0
-        with pytest.raises(TimeoutError):
+
+        async def fill() -> None:
+            nonlocal sent
             async with asyncio.timeout(1):
                 while sent < total:
                     writer.write(bytes(1 << 18))
                     sent += 1 << 18
                     await writer.drain()
+
+        with pytest.raises(TimeoutError):
+            await fill()
         assert sent < total
         assert writer.get_extra_info("unsent") > 0
         go.set()
