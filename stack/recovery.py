@@ -124,7 +124,9 @@ def on_timeout(tcb: Tcb, now: float) -> None:
     next in order, or a second timeout follows without progress.
     """
     board = tcb.scoreboard
-    flight = tcb.snd_nxt - tcb.snd_una
+    # What was sent anew during a recovery stands beside octets that are lost or arrived: the network never held
+    # more of it than the window, and only that much says what the path can take.
+    flight = min(tcb.snd_nxt - tcb.snd_una, int(tcb.control.cwnd))
     first = tcb.retries == 1
     renege = not first or bool(board.records and board.records[0].sacked)
     board.mark_all_lost(renege=renege)

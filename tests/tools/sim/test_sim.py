@@ -15,8 +15,10 @@ from tools.sim.matrix import product, run_all
 from tools.sim.scenario import Scenario, jain, run
 
 
-def test_one_flow_fills_a_clean_link() -> None:
-    result = run(Scenario(rate=10e6, rtt=0.02, controller="reno", seconds=8.0))
+@pytest.mark.parametrize("controller", ["cubic", "reno"])
+@pytest.mark.parametrize("rate", [10e6, 60e6])
+def test_one_flow_fills_a_clean_link(rate: float, controller: str) -> None:
+    result = run(Scenario(rate=rate, rtt=0.02, controller=controller, seconds=8.0))
     assert 0.9 <= result.share <= 1.01
     assert result.jain == 1.0
     assert result.stall < max(result.rto, 0.3)
