@@ -7,7 +7,6 @@ Nothing that arrives raises: what cannot be used is dropped silently and counted
 from __future__ import annotations
 
 import errno
-import heapq
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from edo.reasons import EdoDrop
 from edo.walk import walk
 
 from . import dial, icmp
+from .alarms import Alarms
 from .attempt import Attempt
 from .batch import Batch, Checksum, Octets
 from .checksum import ones_complement_sum, pseudo_header_sum
@@ -93,8 +93,7 @@ class Stack:
         self.out: list[bytes] = []
         self._listeners: dict[tuple[bytes | None, int], Listener] = {}
         self._numbers = InitialNumbers(random(32))
-        self._timers: list[tuple[float, int, Timed]] = []
-        self._timer_count = 0
+        self._alarms = Alarms()
         self._dirty: dict[Carrier, None] = {}
         self._received: dict[Carrier, None] = {}
         self._ready: dict[Owned, None] = {}
@@ -174,16 +173,7 @@ class Stack:
     def advance(self, now: float) -> None:
         """Run every timer that is due."""
         self.now = now
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            timed = heapq.heappop(timers)[2]
-            timed.scheduled = None
-            if timed.over:
-                continue
-            deadline = timed.next_deadline
-            if deadline is not None and deadline <= now:
-                timed.advance(now)
-            self.arm(timed)
+        self._alarms.advance(now)
         if expired := self._fragments.expire(now):
             self.drops[FragmentDrop.TIMEOUT] += expired
 
@@ -200,7 +190,7 @@ class Stack:
     @property
     def next_deadline(self) -> float | None:
         """When ``advance`` may have something to do, seconds; None for never."""
-        timer = self._timers[0][0] if self._timers else None
+        timer = self._alarms.next_deadline
         fragments = self._fragments.next_deadline
         if timer is None or fragments is None:
             return fragments if timer is None else timer
@@ -393,13 +383,7 @@ class Stack:
 
     def arm(self, timed: Timed) -> None:
         """See to it that ``advance`` serves ``timed`` in time."""
-        if timed.over:
-            return
-        deadline = timed.next_deadline
-        if deadline is not None and (timed.scheduled is None or deadline < timed.scheduled):
-            timed.scheduled = deadline
-            self._timer_count += 1
-            heapq.heappush(self._timers, (deadline, self._timer_count, timed))
+        self._alarms.arm(timed)
 
     def redial(self, dialled: Dial, flow: Carrier, error: TcpError) -> Successor | None:
         """The connection in place of one that failed under ``prefer``; None where none may be."""
