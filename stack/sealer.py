@@ -7,7 +7,7 @@ import struct
 from ao.auth import SegmentMac
 from edo.plan import Plan
 
-from .checksum import ones_complement_sum, pseudo_header_sum
+from .checksum import fold, ones_complement_sum, pseudo_header_sum
 from .ip import IpTemplate
 from .run import FIN, PSH, SYN, Keystream, Run
 
@@ -107,7 +107,7 @@ class Sealer:
             start = plan.ao_offset + 4
             header[start : start + len(tag)] = tag
         # The header's length is a multiple of four, so the sums of header and payload may simply be added.
-        total = (ones_complement_sum(header) + ones_complement_sum(piece) + self._pseudo + size) % 0xFFFF
+        total = fold(ones_complement_sum(header) + ones_complement_sum(piece) + self._pseudo + size)
         _SHORT.pack_into(header, 16, 0xFFFF - total)
         if size != self._ip_size:
             self._ip_header = self._ip.header(size, 0)
