@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 
-from . import arrival, closing, receiver, sender, timers
+from . import arrival, closing, pmtu, receiver, sender, timers
 from .events import Event, TcpError
 from .run import ACK, SYN, Run
 from .states import State, Trigger
@@ -169,13 +169,8 @@ class Connection(Tcb):
         self.resize()
 
     def path_mtu(self, mtu: int, now: float) -> None:
-        """The path takes packets of ``mtu`` octets (RFC 1191 §6.4): what was larger is sent again."""
-        self.now = now
-        before = self.segment_size
-        self._pmtu = min(mtu, self.config.mtu)
-        self.resize()
-        if self.segment_size < before and self.scoreboard.mark_larger(self.segment_size):
-            self.fast_retransmit = True
+        """ICMP says that the path takes packets of ``mtu`` octets (0: it names none); RFC 1191 §6.4, RFC 8201."""
+        pmtu.too_big(self, mtu, now)
 
     def stop_syn_timer(self) -> None:
         """The SYN or SYN-ACK is not repeated by the connection any more."""

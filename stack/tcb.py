@@ -56,7 +56,6 @@ class Tcb:
     __slots__ = (
         "_events",
         "_overhead",
-        "_pmtu",
         "ack_now",
         "announced_mss",
         "challenge_from",
@@ -91,6 +90,7 @@ class Tcb:
         "override",
         "partial",
         "passive",
+        "path_mtu_octets",
         "peer_fin",
         "peer_mss",
         "persist_at",
@@ -183,7 +183,7 @@ class Tcb:
         self.sampled_options = NO_OPTIONS
         # Segment size.
         self._overhead = -1
-        self._pmtu = config.mtu
+        self.path_mtu_octets = config.mtu
         self.announced_mss = config.mtu - config.ip_header - 20
         self.peer_mss = _DEFAULT_MSS.get(config.ip_header, 536)
         self.segment_size = 0
@@ -264,12 +264,23 @@ class Tcb:
         overhead = self._overhead
         if overhead < 0:
             overhead = _TIMESTAMP_OVERHEAD if self.timestamps else 0
-        room = min(self.peer_mss, self._pmtu - self.config.ip_header - 20) - overhead
+        room = min(self.peer_mss, self.path_mtu_octets - self.config.ip_header - 20) - overhead
         self.segment_size = max(room, _LEAST_SEGMENT)
         self.sws_step = min(self.receive_buffer // 2, self.segment_size)
         if self.control is not _UNOPENED and self.control.cwnd < self.segment_size:
             # A window of less than one segment would let nothing go.
             self.control.cwnd = self.segment_size
+
+    def lower_path_mtu(self, mtu: int, now: float) -> None:
+        """The path takes packets of ``mtu`` octets, if that is less than known: what was larger is sent again."""
+        if mtu >= self.path_mtu_octets:
+            return
+        self.now = now
+        before = self.segment_size
+        self.path_mtu_octets = mtu
+        self.resize()
+        if self.segment_size < before and self.scoreboard.mark_larger(self.segment_size):
+            self.fast_retransmit = True
 
     @property
     def initial_window(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from . import closing, recovery
+from . import closing, pmtu, recovery
 from .run import ACK, SYN, Run
 from .states import State
 from .tcb import NEVER, Tcb
@@ -89,6 +89,7 @@ def retransmission_timeout(tcb: Tcb, now: float) -> None:
     """RFC 6298 §5.4-5.6 with the window of RFC 5681 §3.1; the sender then repeats what is marked lost."""
     if _given_up(tcb, now, tcb.config.data_retries):
         return
+    pmtu.timed_out(tcb, now)
     recovery.on_timeout(tcb, now)
     tcb.rtt.back_off()
     start_retransmission(tcb, now)
