@@ -14,10 +14,9 @@ from .tcb import Tcb
 _LEAST: Final = {20: 552, 40: 1280}
 # What an old router that names no MTU is taken to mean (RFC 1191 §5), octets.
 _UNNAMED: Final = 576
-# Sizes to fall back to when large segments meet silence, octets of IP packet, in this order.
-_FALLBACKS: Final = (1280, 576)
-# Timeouts in a row before size is suspected, and again before the next size.
-_SUSPICION: Final = 2
+# Size to fall back to, octets of IP packet, after so many timeouts in a row: three, as RFC 8899 §5.1.2 has it, so
+# that mere loss is not taken for a black hole.
+_FALLBACKS: Final = {3: 1280, 5: 576}
 
 
 def too_big(tcb: Tcb, mtu: int, now: float) -> None:
@@ -27,11 +26,7 @@ def too_big(tcb: Tcb, mtu: int, now: float) -> None:
 
 
 def timed_out(tcb: Tcb, now: float) -> None:
-    """One more timeout in a row: after every second one, try the next smaller size (RFC 4821 §7.7)."""
-    if tcb.retries % _SUSPICION:
-        return
-    least = _LEAST[tcb.config.ip_header]
-    for mtu in _FALLBACKS:
-        if least <= mtu < tcb.path_mtu_octets:
-            tcb.lower_path_mtu(mtu, now)
-            return
+    """One more timeout in a row: from the third on size is suspected (RFC 4821 §7.7)."""
+    mtu = _FALLBACKS.get(tcb.retries)
+    if mtu is not None and mtu >= _LEAST[tcb.config.ip_header]:
+        tcb.lower_path_mtu(mtu, now)

@@ -40,12 +40,14 @@ class Scoreboard:
 
     ``sacked``, ``waiting`` and ``extra`` sum up the records so marked; ``high_sack`` is the end of the highest
     SACKed range. ``acked_sent_at`` is, after ``acknowledge``, when the earliest sent octet of those newly
-    acknowledged was sent, -1 where Karn's algorithm forbids to measure (RFC 6298 §3).
+    acknowledged was sent, -1 where Karn's algorithm forbids to measure (RFC 6298 §3); ``acked_resent_at`` when
+    they were last retransmitted, -1 if never.
     """
 
     __slots__ = (
         "_lost_to",
         "_next",
+        "acked_resent_at",
         "acked_sent_at",
         "extra",
         "high_sack",
@@ -63,6 +65,7 @@ class Scoreboard:
         self.extra = 0
         self.high_sack = 0
         self.acked_sent_at = -1.0
+        self.acked_resent_at = -1.0
         self._lost_to = 0
         self._next = 0
 
@@ -74,6 +77,7 @@ class Scoreboard:
     def acknowledge(self, ack: int) -> None:
         """Forget everything before ``ack``, the new SND.UNA."""
         records = self.records
+        self.acked_resent_at = -1.0
         if not records:
             self.acked_sent_at = -1.0
             return
@@ -95,6 +99,10 @@ class Scoreboard:
             if record.start >= ack:
                 break
             if record.resent:
+                measurable = False
+                self.acked_resent_at = max(self.acked_resent_at, record.sent_at)
+            elif record.lost:
+                # It arrived long before this acknowledgment: lost was only the word of it.
                 measurable = False
             elif sent_at < 0.0 and not record.sacked:
                 sent_at = record.sent_at

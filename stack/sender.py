@@ -14,6 +14,8 @@ from .tcb import FAST, HALF, MASK, NEVER, OPEN, Tcb
 
 # No run is longer than this many octets; the sealer cuts runs into segments.
 _RUN_LIMIT: Final = 1 << 16
+# One tick of the timestamp clock, seconds.
+_TICK: Final = 0.001
 _ESTABLISHED: Final = State.ESTABLISHED
 _CLOSED: Final = State.CLOSED
 
@@ -81,8 +83,9 @@ def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> No
         tcb.rtt.sample(now - board.acked_sent_at, 1 + acked // (2 * tcb.segment_size))
     elif tcb.timestamps and options.ts_ecr and options.ts_val is not None:
         echoed = ((int(now * 1000.0) + tcb.clock_offset) - options.ts_ecr) & MASK
-        if echoed < HALF:
-            # RFC 7323 §4: the echo tells which transmission was acknowledged.
+        # RFC 7323 §4: the echo tells which transmission was acknowledged. One older than the retransmission says
+        # that the first did arrive and its acknowledgment was lost: the time since then is no round trip.
+        if echoed < HALF and echoed / 1000.0 <= now - board.acked_resent_at + _TICK:
             tcb.rtt.sample(echoed / 1000.0)
     fresh = recovery.update(tcb, run) if options.sack and tcb.sack_ok else 0
     tcb.retries = 0
