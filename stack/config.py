@@ -31,7 +31,7 @@ class TcpConfig:
     rto_min: float = 0.2
     rto_max: float = 60.0
     delayed_ack: float = 0.04
-    syn_retries: int = 6
+    syn_retries: int = 7
     data_retries: int = 15
     keepalive_idle: float = 0.0
     keepalive_interval: float = 75.0

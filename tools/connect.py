@@ -125,7 +125,8 @@ class Exchange:
 async def connect(network: Network, job: Job, finished: Callable[[dict[str, object], str | None], None]) -> int:
     """Do ``job``; ``finished`` gets the report and what went wrong beside it. Returns the exit status, 0 or 1.
 
-    Cancelled, the connection is aborted and ``finished`` called before CancelledError goes on.
+    Cancelled, the connection is aborted and ``finished`` called, with the text of the cancellation if it has one,
+    before CancelledError goes on.
     """
     attempts: list[Reported] = []
     started = time.monotonic()
@@ -147,8 +148,8 @@ async def connect(network: Network, job: Job, finished: Callable[[dict[str, obje
     except OSError as failure:
         finished(report() | {"error": str(failure.strerror or failure)}, None)
         return 1
-    except asyncio.CancelledError:
-        finished(report() | {"error": "interrupted"}, None)
+    except asyncio.CancelledError as cause:
+        finished(report() | {"error": str(cause) or "interrupted"}, None)
         raise
     error: str | None = None
     try:
@@ -156,9 +157,9 @@ async def connect(network: Network, job: Job, finished: Callable[[dict[str, obje
     except (OSError, EchoFault) as failure:
         error = str(getattr(failure, "strerror", None) or failure)
         writer.transport.abort()
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cause:
         writer.transport.abort()
-        finished(report(), "interrupted")
+        finished(report(), str(cause) or "interrupted")
         raise
     with contextlib.suppress(asyncio.CancelledError):
         error = error or await close(writer, job.patience)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 import time
@@ -48,7 +49,12 @@ async def open_kernel(remote: Endpoint, source: tuple[str, int] | None) -> Strea
             # A fixed port may be used again while an earlier connection is in TIME-WAIT.
             kernel_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             kernel_socket.bind(source)
-        await loop.sock_connect(kernel_socket, (remote.address, remote.port))
+        try:
+            await loop.sock_connect(kernel_socket, (remote.address, remote.port))
+        except OSError as error:
+            # asyncio's text for it names the call, not what went wrong.
+            where = endpoint(remote.address, remote.port)
+            raise OSError(error.errno, f"{os.strerror(error.errno or 0)} at kernel:{where}") from None
         return await asyncio.open_connection(sock=kernel_socket, limit=LIMIT)
     except BaseException:
         kernel_socket.close()

@@ -52,7 +52,7 @@ def gateway(
         show(report, error, forward=forward.name)
 
     async def main(stop: asyncio.Event) -> int:
-        async with running.interface(content.link, stop.set) as network:
+        async with running.interface(content.link, lambda _: stop.set()) as network:
             await run_gateway(network, content.forwards, ready=ready, relayed=relayed, stop=stop)
         return 0
 

@@ -21,8 +21,8 @@ INTERRUPTED = 130
 
 
 @asynccontextmanager
-async def interface(link: Link, gone: Callable[[], object]) -> AsyncIterator[Interface]:
-    """Set up the interface of ``link``; ``gone`` is called, and TunError comes out, where its device disappears."""
+async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[Interface]:
+    """Set up the interface of ``link``; ``gone`` is told, and TunError comes out, when its device disappears."""
     # Loaded only now: what concerns devices takes its time, and a usage error or --help needs none of it.
     from tun.interface import Interface
 
@@ -37,7 +37,7 @@ async def interface(link: Link, gone: Callable[[], object]) -> AsyncIterator[Int
     )
     async with network:
         watch = asyncio.ensure_future(network.wait())
-        watch.add_done_callback(lambda _: network.error is not None and gone())
+        watch.add_done_callback(lambda _: network.error is not None and gone(str(network.error)))
         try:
             yield network
         finally:

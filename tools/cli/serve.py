@@ -82,7 +82,7 @@ def serve(
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)
 
     async def main(stop: asyncio.Event) -> int:
-        async with running.interface(link, stop.set) as network:
+        async with running.interface(link, lambda _: stop.set()) as network:
             await run_service(
                 network,
                 handler,
