@@ -156,7 +156,7 @@ def establish(tcb: Tcb, now: float) -> None:
     tcb.recover = tcb.iss
     tcb.rexmt_at = NEVER
     tcb.sent_at = tcb.heard_at = tcb.progress_at = now
-    if tcb.config.keepalive_idle > 0.0:
+    if tcb.config.keepalive:
         tcb.keep_at = now + tcb.config.keepalive_idle
     tcb.move(Trigger.ACK_OF_SYN)
     tcb.tell(Established())

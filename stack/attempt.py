@@ -126,6 +126,11 @@ class Attempt:
         self._end = True
         self.flow.abort()
 
+    def mark(self, *, ttl: int | None = None, dscp: int | None = None) -> None:
+        """Change the TTL (1-255) or DSCP (0-63) of packets from now on; ValueError (RFC 9293 §3.9.1.9, §3.9.2)."""
+        config = self.flow.connection.config
+        self.flow.mark(config.ttl if ttl is None else ttl, config.dscp if dscp is None else dscp)
+
     def next_event(self) -> Event | None:
         """The next event that the application has not seen, None when there is none."""
         return self._events.popleft() if self._events else None

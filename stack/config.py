@@ -13,8 +13,12 @@ class TcpConfig:
     what is held; ``timestamps``, ``window_scaling`` and ``sack`` are offered or answered; ``initial_window`` in
     segments (RFC 6928); ``rto_min`` and ``rto_max`` bound the timer (RFC 6298 §2.4, 2.5); ``delayed_ack`` 0-0.5
     (RFC 9293 §3.8.6.3); ``syn_retries`` and ``data_retries`` are numbers of retransmissions before giving up
-    (R2, RFC 9293 §3.8.3); ``keepalive_idle`` 0 turns keepalives off (RFC 9293 §3.8.4); ``msl`` half of
-    TIME-WAIT (RFC 9293 §3.4.2); ``sack_blocks`` the most SACK blocks per segment.
+    (R2, RFC 9293 §3.8.3), ``report_retries`` how many before the application is told (R1), unless ``reports`` is
+    off (RFC 9293 §3.9.1.8); ``keepalive`` turns keepalives on, ``keepalive_idle`` is the silence before the first
+    (RFC 9293 §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2); ``sack_blocks`` the most SACK blocks per
+    segment; ``ttl`` (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293 §3.9.2);
+    ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1).
+    Raises ValueError, one line, for a delay of acknowledgments or an interval outside what RFC 9293 allows.
     """
 
     mtu: int = 1500
@@ -33,8 +37,20 @@ class TcpConfig:
     delayed_ack: float = 0.04
     syn_retries: int = 7
     data_retries: int = 15
-    keepalive_idle: float = 0.0
+    report_retries: int = 3
+    reports: bool = True
+    keepalive: bool = False
+    keepalive_idle: float = 7200.0
     keepalive_interval: float = 75.0
     keepalive_probes: int = 9
     msl: float = 30.0
     sack_blocks: int = 4
+    ttl: int = 64
+    dscp: int = 0
+    soft_errors_end_opening: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.delayed_ack < 0.5:
+            raise ValueError(f"delayed_ack must be at least 0 and less than 0.5 seconds, not {self.delayed_ack}")
+        if self.keepalive_idle <= 0.0 or self.keepalive_interval <= 0.0:
+            raise ValueError("keepalive_idle and keepalive_interval must be more than 0 seconds")

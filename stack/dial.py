@@ -16,7 +16,7 @@ from .handshake.agreed_a import AgreedA
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .intent import Dial
-from .ip import address_octets
+from .ip import address_octets, is_one_host
 from .ports import Carrier, FlowKey, Successor
 from .security import Security
 
@@ -37,6 +37,8 @@ def connect(
     remote_octets = address_octets(remote[0])
     if not 0 < remote[1] < 65536:
         raise ValueError(f"port {remote[1]} is not in 1-65535")
+    if not is_one_host(remote_octets) or remote_octets in stack.broadcasts:
+        raise OSError(errno.ENETUNREACH, f"{remote[0]} is not the address of one host")
     if local_address is not None:
         local = address_octets(local_address)
         if local not in stack.addresses:

@@ -31,6 +31,18 @@ class Writable(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SoftError(Event):
+    """Something is wrong and the connection goes on: ICMP, or R1 retransmissions (RFC 9293 §3.9.1.8, §3.8.3)."""
+
+    error: TcpError
+
+
+@dataclass(frozen=True, slots=True)
+class Urgent(Event):
+    """The peer's urgent pointer has advanced: see ``urgent`` for what is left to read (RFC 9293 §3.8.5)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Closed(Event):
     """The connection is over for the application; ``error`` is None after an orderly close of both directions.
 

@@ -8,6 +8,7 @@ plan, then protection seals. While the handshake is not settled it sees every se
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from ao.keys import Key
 from ao.reasons import AoDrop
@@ -20,7 +21,7 @@ from edo.reasons import EdoDrop
 from edo.walk import walk
 
 from .connection import Connection
-from .events import Closed, Established, Event, Readable, TcpError
+from .events import Closed, Established, Event, Readable, SoftError, TcpError
 from .ports import Application, Door, FlowKey, Home, Shaking
 from .protection import Protection
 from .run import ACK, PSH, RST, SYN, Run
@@ -71,7 +72,7 @@ class Flow:
         self.connection = connection
         self.edo = edo
         self.protection: Protection = Protection()
-        self.sealer = Sealer(*key)
+        self.sealer = Sealer(*key, ttl=connection.config.ttl, dscp=connection.config.dscp)
         self.attempt: Application | None = None
         self.listener: Door | None = None
         self.drops: Counter[str] = Counter()
@@ -224,7 +225,7 @@ class Flow:
                 self.handshake.established(now)
             elif event.__class__ is Closed:
                 self._closed(event)
-            elif self.announced:
+            elif self.announced or event.__class__ is SoftError:
                 self.tell(event)
         if not self.announced and not self.over and self.handshake.ready:
             self._announce()
@@ -286,6 +287,11 @@ class Flow:
         self.protection.wipe()
 
     # --- packets out -------------------------------------------------------------------------------------
+
+    def mark(self, ttl: int, dscp: int) -> None:
+        """Packets have this TTL (1-255) and DSCP (0-63) from now on, else ValueError (RFC 9293 §3.9.1.9)."""
+        self.sealer = Sealer(*self.key, ttl=ttl, dscp=dscp)
+        self.connection.config = replace(self.connection.config, ttl=ttl, dscp=dscp)
 
     def abort(self) -> None:
         """End the connection at the next output, with RST (RFC 9293 §3.10.5)."""

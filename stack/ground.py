@@ -19,6 +19,7 @@ class Ground(Hall, Protocol):
     """A stack, as those see it who make connections; ``stack.host`` has the meaning of each."""
 
     addresses: tuple[bytes, ...]
+    broadcasts: frozenset[bytes]
     config: TcpConfig
     random: Callable[[int], bytes]
     counters: Counter[str]

@@ -20,7 +20,7 @@ from edo.plan import Plan
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
-from . import dial, icmp
+from . import dial, icmp, icmp_errors
 from .alarms import Alarms
 from .attempt import Attempt
 from .batch import Batch, Checksum, Octets
@@ -72,7 +72,13 @@ class Stack:
         config: TcpConfig | None = None,
         points: CodePoints = POINTS,
     ) -> None:
-        self.addresses = tuple(ipaddress.ip_interface(address).ip.packed for address in addresses)
+        interfaces = [ipaddress.ip_interface(address) for address in addresses]
+        self.addresses = tuple(interface.ip.packed for interface in interfaces)
+        self.broadcasts = frozenset(
+            interface.network.broadcast_address.packed
+            for interface in interfaces
+            if interface.version == 4 and interface.network.prefixlen < 31
+        )
         if not self.addresses:
             raise ValueError("a stack needs at least one address")
         self.random = random
@@ -282,6 +288,10 @@ class Stack:
 
     def _unmatched(self, key: FlowKey, segment: Segment, now: float) -> None:
         """A segment of no connection: LISTEN or CLOSED (RFC 9293 §3.10.7.1, §3.10.7.2)."""
+        if segment.source in self.broadcasts:
+            # Nobody's address: answering it would reach everybody (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3).
+            self.note(IpDrop.SOURCE)
+            return
         listener = self._listener(key)
         flags = segment.flags
         if is_out_of_band(segment):
@@ -311,7 +321,8 @@ class Stack:
         if answer is None or not self._answers.allow(now):
             return
         seq, ack, flags = answer
-        sealer = Sealer(segment.destination, segment.destination_port, segment.source, segment.source_port)
+        ends = segment.destination, segment.destination_port, segment.source, segment.source_port
+        sealer = Sealer(*ends, ttl=self.config.ttl)
         sealer.seal(Run(seq, ack, flags, 0, Options()), _BARE, 1, self.out)
 
     def _icmp(self, ip: Ip, packet: Octets, now: float) -> None:
@@ -325,23 +336,12 @@ class Stack:
             self.note(str(taken))
 
     def _icmp_error(self, error: icmp.IcmpError, now: float) -> None:
-        """An ICMP error about one of our segments: believed only as far as RFC 5927 §4 goes."""
+        """An ICMP error goes to the connection that sent what it quotes (RFC 9293 §3.9.2.2)."""
         flow = self.flows.get(FlowKey((error.source, error.source_port, error.destination, error.destination_port)))
         if flow is None:
             self.note("icmp_no_connection")
             return
-        connection = flow.connection
-        distance = (error.seq - connection.snd_una) & 0xFFFFFFFF
-        if flow.protection.authenticates:
-            # TCP-AO ignores what cannot be authenticated (RFC 5925 §7.8).
-            flow.drop("icmp_ignored")
-        elif distance > connection.snd_nxt - connection.snd_una:
-            flow.drop("icmp_out_of_window")
-        elif error.kind is icmp.IcmpKind.TOO_BIG:
-            connection.path_mtu(error.mtu, now)
-            self.touch(flow)
-        elif error.kind is icmp.IcmpKind.UNREACHABLE and connection.state is State.SYN_SENT:
-            flow.fail(TcpError(errno.EHOSTUNREACH, "the network says that the host cannot be reached"), now)
+        icmp_errors.take(flow, error, now)
 
     # --- for flows, listeners and attempts ---------------------------------------------------------------
 

@@ -194,32 +194,41 @@ def _judge_options(packet: Octets, at: int, end: int) -> IpDrop | None:
 class IpTemplate:
     """Makes the IP headers of one direction of one flow.
 
-    Addresses have 4 or 16 octets and one family, else ValueError. ``ttl`` 1-255, ``ecn`` 0-3, ``protocol`` 0-255.
+    Addresses have 4 or 16 octets and one family, else ValueError. ``ttl`` 1-255, ``ecn`` 0-3, ``protocol`` 0-255,
+    ``dscp`` 0-63 (RFC 2474 §3), which stands in TOS or Traffic Class above ``ecn``.
     """
 
     __slots__ = ("_addresses", "_most", "_protocol", "_start", "_sum", "_tos", "_ttl", "header_octets")
 
     def __init__(
-        self, source: bytes, destination: bytes, *, ttl: int = 64, ecn: int = 0, protocol: int = TCP
+        self,
+        source: bytes,
+        destination: bytes,
+        *,
+        ttl: int = 64,
+        ecn: int = 0,
+        protocol: int = TCP,
+        dscp: int = 0,
     ) -> None:
         if len(source) != len(destination) or len(source) not in (4, 16):
             raise ValueError("source and destination must be addresses of one family, 4 or 16 octets each")
-        if not (1 <= ttl <= 255 and 0 <= ecn <= 3 and 0 <= protocol <= 255):
-            raise ValueError("ttl must be 1-255, ecn 0-3, protocol 0-255")
+        if not (1 <= ttl <= 255 and 0 <= ecn <= 3 and 0 <= protocol <= 255 and 0 <= dscp <= 63):
+            raise ValueError("ttl must be 1-255, ecn 0-3, protocol 0-255, dscp 0-63")
+        tos = dscp << 2 | ecn
         self._addresses = source + destination
         self._ttl = ttl
-        self._tos = ecn
+        self._tos = tos
         self._protocol = protocol
         if len(source) == 4:
             self.header_octets = 20
             self._most = _LARGEST_V4 - 20
             self._start = 0
-            fixed = _V4_START.pack(0x45, ecn, 0, 0, _DONT_FRAGMENT, ttl, protocol, 0)
+            fixed = _V4_START.pack(0x45, tos, 0, 0, _DONT_FRAGMENT, ttl, protocol, 0)
             self._sum = ones_complement_sum(fixed + self._addresses)
         else:
             self.header_octets = 40
             self._most = 0xFFFF
-            self._start = (6 << 28) | (ecn << 20)
+            self._start = (6 << 28) | (tos << 20)
             self._sum = 0
 
     def header(self, payload_octets: int, identification: int = 0) -> bytes:
@@ -247,6 +256,13 @@ class IpTemplate:
             )
             + self._addresses
         )
+
+
+def is_one_host(address: bytes) -> bool:
+    """Whether 4 or 16 octets may be one host's address: not multicast, broadcast or unspecified."""
+    if len(address) == 4:
+        return 0 < address[0] < 224
+    return address[0] != 0xFF and address != _UNSPECIFIED_V6
 
 
 def address_octets(text: str) -> bytes:

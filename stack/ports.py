@@ -97,11 +97,17 @@ class Carrier(Timed, Protocol):
     def drop(self, reason: str) -> None:
         """Count one dropped segment."""
 
+    def mark(self, ttl: int, dscp: int) -> None:
+        """Give packets this TTL and DSCP."""
+
     def abort(self) -> None:
         """End the connection at the next output, with RST."""
 
     def fail(self, error: TcpError, now: float) -> None:
         """End the flow with an error, without another segment."""
+
+    def settle(self, now: float) -> None:
+        """Pass on what the connection has to tell."""
 
     def leave(self) -> None:
         """The stack forgets the flow."""

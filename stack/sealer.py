@@ -20,13 +20,23 @@ _NOT_LAST = 0xFF & ~(FIN | PSH)
 class Sealer:
     """Makes the packets of one direction of one connection.
 
-    Addresses are 4 or 16 octets each and of one family.
+    Addresses are 4 or 16 octets each and of one family; ``ttl`` (1-255) and ``dscp`` (0-63) stand in every packet
+    (RFC 9293 §3.9.2).
     """
 
     __slots__ = ("_destination_port", "_ip", "_ip_header", "_ip_size", "_pseudo", "_source_port")
 
-    def __init__(self, source: bytes, source_port: int, destination: bytes, destination_port: int) -> None:
-        self._ip = IpTemplate(source, destination)
+    def __init__(
+        self,
+        source: bytes,
+        source_port: int,
+        destination: bytes,
+        destination_port: int,
+        *,
+        ttl: int = 64,
+        dscp: int = 0,
+    ) -> None:
+        self._ip = IpTemplate(source, destination, ttl=ttl, dscp=dscp)
         self._source_port = source_port
         self._destination_port = destination_port
         self._pseudo = pseudo_header_sum(source, destination, 0)

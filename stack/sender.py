@@ -89,6 +89,7 @@ def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> No
             tcb.rtt.sample(echoed / 1000.0)
     fresh = recovery.update(tcb, run) if options.sack and tcb.sack_ok else 0
     tcb.retries = 0
+    tcb.softly = None
     tcb.progress_at = now
     first_partial = not tcb.partial
     recovery.on_new_ack(tcb, acked, fresh, now)

@@ -15,7 +15,7 @@ from edo.options import Options
 from .buffers import ReceiveBuffer, SendBuffer
 from .config import TcpConfig
 from .congestion import CongestionControl, find
-from .events import Event, Readable, TcpError, Writable
+from .events import Event, Readable, SoftError, TcpError, Writable
 from .rtt import RttEstimator
 from .run import ACK, Run
 from .scoreboard import Scoreboard
@@ -50,7 +50,8 @@ class Tcb:
     ``rcv_adv`` is the right edge of the window that was advertised, ``probing`` whether the octet at SND.NXT was
     sent as a zero-window probe, ``peer_fin`` the number of the peer's FIN (-1: none seen), ``recover`` the
     recovery point, ``announced_mss`` the MSS option that is sent: octets of a segment without options (RFC 6691).
-    ``*_at`` are deadlines, infinite when the timer is off.
+    ``softly`` is the last soft error since octets were acknowledged. ``*_at`` are deadlines, infinite when the
+    timer is off.
     """
 
     __slots__ = (
@@ -125,6 +126,7 @@ class Tcb:
         "snd_wl2",
         "snd_wnd",
         "snd_wscale",
+        "softly",
         "state",
         "sws_step",
         "syn_sent_at",
@@ -143,6 +145,7 @@ class Tcb:
         self.passive = False
         self.now = 0.0
         self.error: TcpError | None = None
+        self.softly: TcpError | None = None
         self._events: list[Event] | None = None
         self.closed_told = False
         self.out: list[Run] = []
@@ -245,6 +248,12 @@ class Tcb:
         if events and events[-1].__class__ is Readable:
             return
         self.tell(Readable())
+
+    def soft_error(self, error: TcpError) -> None:
+        """Remember an error that ends nothing, and report it unless reports are off (RFC 9293 §3.9.1.8)."""
+        self.softly = error
+        if self.config.reports:
+            self.tell(SoftError(error))
 
     def tell_writable(self) -> None:
         """Queue one Writable for all that a batch acknowledged."""

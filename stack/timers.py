@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from . import closing, pmtu, recovery
+from .events import TcpError
 from .run import ACK, SYN, Run
 from .states import State
 from .tcb import NEVER, Tcb
@@ -46,8 +47,14 @@ def _given_up(tcb: Tcb, now: float, retries: int) -> bool:
     tcb.retries += 1
     late = tcb.user_timeout > 0.0 and now >= tcb.progress_at + tcb.user_timeout
     if tcb.retries <= retries and not late:
+        if tcb.retries == tcb.config.report_retries:
+            # R1 (RFC 9293 §3.8.3 e).
+            tcb.soft_error(tcb.softly or TcpError(errno.ETIMEDOUT, "the peer does not answer"))
         return False
-    closing.fail(tcb, errno.ETIMEDOUT, "connection timed out")
+    # What the network said last tells more than that nobody answered.
+    softly = tcb.softly or TcpError(errno.ETIMEDOUT, "connection timed out")
+    code = softly.errno or errno.ETIMEDOUT
+    closing.fail(tcb, code, "connection timed out" if code == errno.ETIMEDOUT else str(softly.strerror))
     return True
 
 

@@ -353,7 +353,7 @@ def test_keepalives_are_off_by_default() -> None:
 
 def test_keepalives() -> None:
     """RFC 9293 §3.8.4."""
-    s = Script(TcpConfig(keepalive_idle=100.0, keepalive_interval=10.0, keepalive_probes=3))
+    s = Script(TcpConfig(keepalive=True, keepalive_idle=100.0, keepalive_interval=10.0, keepalive_probes=3))
     assert s.wait(99.0) == []
     s.seg(1, 1, b"not idle")
     s.c.read()
@@ -378,7 +378,7 @@ def test_a_keepalive_of_the_peer_is_answered() -> None:
 
 
 def test_no_keepalive_while_something_is_outstanding() -> None:
-    s = Script(TcpConfig(keepalive_idle=0.1))
+    s = Script(TcpConfig(keepalive=True, keepalive_idle=0.1))
     s.write(b"anyone?")
     assert all(run.length == 7 for run in s.wait(3.0))
 

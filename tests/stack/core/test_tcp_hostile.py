@@ -35,7 +35,7 @@ action = st.one_of(
     st.tuples(st.just("read"), st.integers(-1, 2000)),
     st.tuples(st.sampled_from(["write_eof", "close", "mtu", "hold"]), st.integers(0, 9000)),
 )
-CONFIG = TcpConfig(receive_buffer=8000, keepalive_idle=50.0, keepalive_probes=3)
+CONFIG = TcpConfig(receive_buffer=8000, keepalive=True, keepalive_idle=50.0, keepalive_probes=3)
 
 
 def check(c: Connection) -> None:

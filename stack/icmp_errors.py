@@ -1,0 +1,71 @@
+"""What ICMP errors mean to a connection: the code that its application is told, and whether they are hard.
+
+Hard errors end an attempt to connect; to a connection that stands every error is soft, since it stood in spite of
+it (RFC 9293 §3.9.2.2, RFC 1122 §4.2.3.9, RFC 5927 §5.2).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+from .events import TcpError
+from .icmp import IcmpError, IcmpKind
+from .ports import Carrier
+from .states import State
+
+# By ICMP code of Destination Unreachable: the errno and whether the error is hard. Codes 0, 1 and 5 of IPv4 and 0
+# and 3 of IPv6 are soft by RFC 9293 §3.9.2.2; 9, 10 and 13 (IPv6: 1, 5 and 6) say that somebody forbids it.
+_UNREACHABLE: Final[dict[int, dict[int, tuple[int, bool]]]] = {
+    4: {
+        0: (errno.ENETUNREACH, False),
+        1: (errno.EHOSTUNREACH, False),
+        2: (errno.ENOPROTOOPT, True),
+        3: (errno.ECONNREFUSED, True),
+        5: (errno.EOPNOTSUPP, False),
+        9: (errno.ENETUNREACH, True),
+        10: (errno.EHOSTUNREACH, True),
+        13: (errno.EHOSTUNREACH, True),
+    },
+    6: {
+        0: (errno.ENETUNREACH, False),
+        1: (errno.EACCES, True),
+        3: (errno.EHOSTUNREACH, False),
+        4: (errno.ECONNREFUSED, True),
+        5: (errno.EACCES, True),
+        6: (errno.EACCES, True),
+    },
+}
+_OTHER: Final = {
+    IcmpKind.TIME_EXCEEDED: (errno.EHOSTUNREACH, "the time to live was exceeded in transit"),
+    IcmpKind.PARAMETER_PROBLEM: (errno.EPROTO, "a header field was refused on the way"),
+}
+
+
+def take(flow: Carrier, error: IcmpError, now: float) -> None:
+    """Act on an error about a segment of ``flow``, which is believed only as far as RFC 5927 §4 goes."""
+    connection = flow.connection
+    if flow.protection.authenticates:
+        # TCP-AO ignores what cannot be authenticated (RFC 5925 §7.8).
+        flow.drop("icmp_ignored")
+        return
+    if (error.seq - connection.snd_una) & 0xFFFFFFFF > connection.snd_nxt - connection.snd_una:
+        flow.drop("icmp_out_of_window")
+        return
+    if error.kind is IcmpKind.TOO_BIG:
+        connection.path_mtu(error.mtu, now)
+    else:
+        code, text, hard = judge(error)
+        if connection.state <= State.SYN_RECEIVED and (hard or connection.config.soft_errors_end_opening):
+            flow.fail(TcpError(code, text), now)
+            return
+        connection.soft_error(TcpError(code, text))
+    flow.settle(now)
+
+
+def judge(error: IcmpError) -> tuple[int, str, bool]:
+    """Return (errno, text, whether hard) of an error that is not about a packet's size."""
+    if error.kind in _OTHER:
+        return (*_OTHER[error.kind], False)
+    code, hard = _UNREACHABLE[error.version].get(error.code, (errno.EHOSTUNREACH, False))
+    return code, f"the network says that the destination cannot be reached (code {error.code})", hard
