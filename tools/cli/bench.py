@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,12 +14,11 @@ from rich.table import Table
 
 from tun.errors import TunError
 
-from ..bench import document, run
-from ..bench.measures import Amount
-from ..bench.summary import Spread
-from ..interruption import one_interrupt
-from ..programs import ProgramError
 from . import options, running
+
+if TYPE_CHECKING:
+    from ..bench.run import Report
+    from ..bench.summary import Spread
 
 EPILOG = """Needs root and /dev/net/tun; everything happens in network namespaces that it makes and removes."""
 
@@ -48,6 +47,12 @@ def bench(
     if not _LEAST_MTU <= mtu <= _MOST_MTU:
         options.wrong(f"--mtu: {mtu} is not in {_LEAST_MTU}-{_MOST_MTU}")
     running.require_device()
+    # Loaded only now: what makes namespaces takes its time, and no other command needs it.
+    from ..bench import document, run
+    from ..bench.measures import Amount
+    from ..interruption import one_interrupt
+    from ..programs import ProgramError
+
     if write_docs is not None:
         try:
             document.around(write_docs)
@@ -77,7 +82,7 @@ def bench(
         _show(console, report)
 
 
-def _show(console: Console, report: run.Report) -> None:
+def _show(console: Console, report: Report) -> None:
     table = Table(title=f"Goodput, Gbit/s, MTU {report.mtu}", title_justify="left", title_style="bold")
     table.add_column("transfer")
     for name in ("median", "minimum", "maximum", "of kernel to kernel"):

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from stack.simulator import Stalled
 from tun.errors import TunError
 
-from ..demo import run, table
-from ..demo.outcome import Outcome
-from ..interruption import one_interrupt
-from ..programs import ProgramError
 from . import options
+
+if TYPE_CHECKING:
+    from ..demo.outcome import Outcome
 
 EPILOG = """Needs root, /dev/net/tun, nftables and curl, and touches nothing outside the network namespaces that it
 makes and removes; without them the same stacks run over a link in memory. Exit status 0 only if all of it held."""
@@ -51,14 +49,19 @@ def demo(
     memory: Annotated[
         bool, typer.Option("--memory", help="Use the link in memory even where namespaces can be had.")
     ] = False,
-    octets: Annotated[
-        int, typer.Option("--bytes", metavar="N", help="Size of the file, octets.")
-    ] = run.FILE_OCTETS,
+    octets: Annotated[int, typer.Option("--bytes", metavar="N", help="Size of the file, octets.")] = 20_000_000,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Show a protected download through a router: its handshake, nothing in clear, a repaired attack."""
     if octets < _LEAST:
         options.wrong(f"--bytes: {octets} is less than {_LEAST}")
+    # Loaded only now: stacks and namespaces take their time, and no other command needs them.
+    from stack.simulator import Stalled
+
+    from ..demo import run
+    from ..interruption import one_interrupt
+    from ..programs import ProgramError
+
     hindrance = run.hindrance()
     in_memory = memory or hindrance is not None
     console = Console(stderr=json_)
@@ -90,6 +93,8 @@ def demo(
 
 
 def _show(console: Console, outcome: Outcome) -> None:
+    from ..demo import table
+
     console.print()
     console.print(table.show(outcome.rows, "The handshake as the router saw it (octets; -> from curl's side)"))
     checks = Table(title="What was to be shown", title_justify="left", title_style="bold", show_header=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,10 +13,10 @@ from rich.table import Table
 
 from stack.congestion import CONTROLLERS
 
-from ..sim.matrix import product, run_all
-from ..sim.plot import NoPlots, draw_matrix, draw_run
-from ..sim.scenario import Result, Scenario, run
 from . import options
+
+if TYPE_CHECKING:
+    from ..sim.scenario import Result, Scenario
 
 EPILOG = """Examples: edotun sim --rate 100 --rtt 40 --loss 1 --svg run.svg |
 edotun sim --rate 10,100 --rtt 10,100 --loss 0,1 --controller cubic,reno --json | edotun sim --flows 10"""
@@ -69,6 +69,11 @@ def sim(
         options.wrong(f"--queue: {queue} is negative")
     if svg is not None and not svg.parent.is_dir():
         options.wrong(f"--svg: there is no folder {svg.parent}")
+    # Loaded only now: whole stacks take their time, and no other command needs them.
+    from ..sim.matrix import product
+    from ..sim.plot import NoPlots, draw_matrix, draw_run
+    from ..sim.scenario import Scenario
+
     scenarios = product(
         Scenario(queue=queue, flows=flows, seconds=seconds, seed=seed),
         rate=[value * 1e6 for value in _numbers("rate", rate, 0.01, 1e5)],
@@ -95,6 +100,9 @@ def sim(
 
 
 def _run(scenarios: list[Scenario], *, samples: bool) -> list[Result]:
+    from ..sim.matrix import run_all
+    from ..sim.scenario import run
+
     if len(scenarios) == 1:
         return [run(scenarios[0], samples=samples)]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
