@@ -1,0 +1,1 @@
+"""Packet scripts: packetdrill's language, run against the stack in virtual time."""
