@@ -7,7 +7,7 @@ import errno
 from . import closing, receiver, sender, timers
 from .congestion import find
 from .events import Established
-from .run import ACK, FIN, PSH, RST, SYN, Run
+from .run import ACK, FIN, PSH, RST, SYN, URG, Run
 from .states import State, Trigger
 from .tcb import HALF, MASK, NEVER, Tcb
 
@@ -78,7 +78,7 @@ def _take_syn(tcb: Tcb, run: Run) -> None:
     tcb.irs = run.seq
     tcb.rcv_nxt = run.seq + 1
     tcb.rcv_adv = tcb.rcv_nxt + min(tcb.config.receive_buffer, 0xFFFF)
-    tcb.last_ack_sent = tcb.rcv_nxt
+    tcb.last_ack_sent = tcb.rcv_up = tcb.rcv_nxt
     tcb.snd_wnd = tcb.max_snd_wnd = run.window
     tcb.snd_wl1 = run.seq
     tcb.snd_wl2 = run.ack if run.flags & ACK else tcb.iss
@@ -108,6 +108,7 @@ def _without_syn(run: Run, flags: int = ACK) -> Run:
         run.options,
         run.payload,
         run.length,
+        urgent=max(run.urgent - 1, 0),
         segments=run.segments,
         cipher=run.cipher,
     )
@@ -141,8 +142,11 @@ def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
     tcb.snd_una = run.ack
     establish(tcb, now)
     tcb.ack_now = True
+    rest = _without_syn(run, flags & ~SYN)
+    if flags & URG and rest.urgent:
+        receiver.take_urgent(tcb, rest)
     if run.length or flags & FIN:
-        receiver.take_text(tcb, _without_syn(run, flags & ~SYN), now)
+        receiver.take_text(tcb, rest, now)
 
 
 def establish(tcb: Tcb, now: float) -> None:
@@ -216,7 +220,9 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
         establish(tcb, now)
     elif not sender.take_ack(tcb, run, now):
         return
-    # Sixth, urgent data: parsed elsewhere, ignored (RFC 6093). Seventh and eighth: text and FIN.
+    # Sixth, check the URG bit. Seventh and eighth: text and FIN.
+    if flags & URG and run.urgent:
+        receiver.take_urgent(tcb, run)
     if run.length or flags & FIN:
         receiver.take_text(tcb, run, now)
 

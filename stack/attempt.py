@@ -23,6 +23,7 @@ class Attempt:
         "_events",
         "_held",
         "_held_end",
+        "_held_urgent",
         "_retransmissions",
         "_settled",
         "dial",
@@ -51,6 +52,7 @@ class Attempt:
         self._events: deque[Event] = deque()
         self._held: list[bytes] = []
         self._held_end = False
+        self._held_urgent = 0
         self._settled = flow.announced
         self._end = False
         self._drops: Counter[str] = Counter()
@@ -68,14 +70,19 @@ class Attempt:
         """The peer's address and port."""
         return (address_text(self.flow.key[2]), self.flow.key[3])
 
-    def write(self, data: bytes) -> None:
-        """Queue ``data``; raises TcpError after the end of our direction was written or the connection failed."""
+    def write(self, data: bytes, *, urgent: bool = False) -> None:
+        """Queue ``data``; raises TcpError after the end of our direction was written or the connection failed.
+
+        ``urgent``: everything up to its end is urgent data (RFC 9293 §3.8.5).
+        """
         if not self._settled:
             if self._end or self._held_end:
                 raise TcpError(32, "cannot write: this direction is closed")
             self._held.append(data)
+            if urgent:
+                self._held_urgent = len(self._held)
             return
-        self.flow.connection.write(data)
+        self.flow.connection.write(data, urgent=urgent)
         self.stack.touch(self.flow)
 
     def write_eof(self) -> None:
@@ -97,6 +104,11 @@ class Attempt:
     def readable(self) -> int:
         """Octets that can be read now."""
         return self.flow.connection.readable if self._settled else 0
+
+    @property
+    def urgent(self) -> int:
+        """Octets that are urgent and not read yet, arrived or not (RFC 9293 §3.8.5)."""
+        return self.flow.connection.urgent if self._settled else 0
 
     @property
     def eof(self) -> bool:
@@ -151,8 +163,8 @@ class Attempt:
         """The connection stands: what was written so far goes to it."""
         self._settled = True
         connection = self.flow.connection
-        for data in self._held:
-            connection.write(data)
+        for index, data in enumerate(self._held):
+            connection.write(data, urgent=index < self._held_urgent)
         self._held.clear()
         if self._end:
             connection.close()

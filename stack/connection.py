@@ -100,11 +100,18 @@ class Connection(Tcb):
 
     # --- the application ---------------------------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """SEND call: queue all octets. Raises TcpError (EPIPE) after write_eof, close or the end."""
+    def write(self, data: bytes, *, urgent: bool = False) -> None:
+        """SEND call: queue all octets. Raises TcpError (EPIPE) after write_eof, close or the end.
+
+        ``urgent``: the urgent pointer moves behind these octets (RFC 9293 §3.8.5); RFC 6093 §5 advises against it.
+        """
         if self.fin_queued or self.read_closed or self.closed_told:
             raise TcpError(errno.EPIPE, "write after the sending side was closed")
         self.sending.append(data if data.__class__ is bytes else bytes(data))
+        if urgent and data:
+            self.snd_up = self.sending.end
+            # The pointer is told at once even where the window lets no octet go (RFC 9293 §3.10.2).
+            self.ack_now = self.ack_now or self.snd_una + self.snd_wnd <= self.snd_nxt
 
     def write_eof(self) -> None:
         """CLOSE call for one direction: a FIN follows what was written; reading goes on."""
@@ -126,6 +133,13 @@ class Connection(Tcb):
     def readable(self) -> int:
         """Octets that ``read`` would return now."""
         return self.incoming.octets if self.state > State.SYN_RECEIVED or self.closed_told else 0
+
+    @property
+    def urgent(self) -> int:
+        """Octets up to the urgent pointer that are not read yet, arrived or not (RFC 9293 §3.8.5, MUST-33)."""
+        fin = 0 <= self.peer_fin < self.rcv_nxt
+        end = self.peer_fin if fin else self.rcv_nxt
+        return max((min(self.rcv_up, end) if fin else self.rcv_up) - (end - self.incoming.octets), 0)
 
     @property
     def eof(self) -> bool:

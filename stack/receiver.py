@@ -43,6 +43,17 @@ def take_text(tcb: Tcb, run: Run, now: float) -> bool:
     return True
 
 
+def take_urgent(tcb: Tcb, run: Run) -> None:
+    """Sixth: RCV.UP is the greatest pointer seen; the application is told when it advances (RFC 9293 §3.8.5)."""
+    if tcb.state not in (State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2) or tcb.peer_fin >= 0:
+        return
+    up = run.seq + run.urgent
+    if up > tcb.rcv_up:
+        tcb.rcv_up = up
+        if up > tcb.rcv_nxt - tcb.incoming.octets:
+            tcb.tell_urgent()
+
+
 def _keep(tcb: Tcb, run: Run, start: int, end: int, now: float) -> None:
     """Store the octets [start, end) of a run, of which some are new, and decide how they are acknowledged."""
     incoming = tcb.incoming

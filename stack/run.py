@@ -35,6 +35,8 @@ class Run:
     payload octet is ``seq + 1`` then. ``window`` is the 16-bit field, unscaled. ``payload`` holds ``length``
     octets in order. ``segments`` is how many wire segments a received run stands for. ``segment_size`` is the
     most payload octets a sent segment may have. ``transmission`` counts earlier sendings of a SYN or SYN-ACK.
+    ``urgent`` is the distance from ``seq`` to the octet behind urgent data, 0 for none to be told of: received, the
+    field where URG is set; sent, any number, of which the sealer makes URG and the field of each segment.
     ``cipher`` decrypts a received payload by position, None where it is plain.
     """
 

@@ -9,7 +9,7 @@ from edo.plan import Plan
 
 from .checksum import fold, ones_complement_sum, pseudo_header_sum
 from .ip import IpTemplate
-from .run import FIN, PSH, SYN, Keystream, Run
+from .run import FIN, PSH, SYN, URG, Keystream, Run
 
 _FIXED = struct.Struct("!HHIIBBHHH")
 _SHORT = struct.Struct("!H")
@@ -89,6 +89,11 @@ class Sealer:
         sign: SegmentMac | None,
         cover_options: bool,
     ) -> None:
+        urgent = run.urgent
+        if urgent:
+            # The pointer is counted from each segment's own number; further than 16 bits it is told step by step.
+            urgent = min(max(run.urgent - (seq - run.seq), 0), 0xFFFF)
+            flags = flags | URG if urgent else flags
         header = bytearray(
             _FIXED.pack(
                 self._source_port,
@@ -99,7 +104,7 @@ class Sealer:
                 flags,
                 run.window,
                 0,
-                run.urgent,
+                urgent,
             )
         )
         header += plan.octets

@@ -239,8 +239,11 @@ def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
 
 
 def _may_send_small(tcb: Tcb) -> bool:
-    """Nagle as in RFC 9293 appendix A.3: no small segment while an earlier small one is unacknowledged."""
-    return tcb.fin_queued or not tcb.config.nagle or tcb.snd_sml <= tcb.snd_una
+    """Nagle as in RFC 9293 appendix A.3: no small segment while an earlier small one is unacknowledged.
+
+    Urgent octets and what precedes them do not wait.
+    """
+    return tcb.fin_queued or not tcb.config.nagle or tcb.snd_sml <= tcb.snd_una or tcb.snd_up > tcb.snd_nxt
 
 
 def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
@@ -302,6 +305,7 @@ def _emit(tcb: Tcb, start: int, end: int, options: Options) -> None:
             options,
             payload,
             data_end - start,
+            urgent=max(tcb.snd_up - start, 0),
             segment_size=tcb.segment_size,
         )
     )

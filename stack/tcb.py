@@ -15,7 +15,7 @@ from edo.options import Options
 from .buffers import ReceiveBuffer, SendBuffer
 from .config import TcpConfig
 from .congestion import CongestionControl, find
-from .events import Event, Readable, SoftError, TcpError, Writable
+from .events import Event, Readable, SoftError, TcpError, Urgent, Writable
 from .rtt import RttEstimator
 from .run import ACK, Run
 from .scoreboard import Scoreboard
@@ -47,7 +47,8 @@ _UNOPENED: Final = CongestionControl(0)
 class Tcb:
     """State variables under the names of RFC 9293 §3.3.1; stream numbers have 64 bits, times are seconds.
 
-    ``rcv_adv`` is the right edge of the window that was advertised, ``probing`` whether the octet at SND.NXT was
+    ``snd_up`` and ``rcv_up`` are the numbers of the first octets behind urgent data (RFC 9293 §3.8.5). ``rcv_adv``
+    is the right edge of the window that was advertised, ``probing`` whether the octet at SND.NXT was
     sent as a zero-window probe, ``peer_fin`` the number of the peer's FIN (-1: none seen), ``recover`` the
     recovery point, ``announced_mss`` the MSS option that is sent: octets of a segment without options (RFC 6691).
     ``softly`` is the last soft error since octets were acknowledged. ``*_at`` are deadlines, infinite when the
@@ -101,6 +102,7 @@ class Tcb:
         "rcv_adv",
         "rcv_mss",
         "rcv_nxt",
+        "rcv_up",
         "rcv_wscale",
         "read_closed",
         "receive_buffer",
@@ -122,6 +124,7 @@ class Tcb:
         "snd_nxt",
         "snd_sml",
         "snd_una",
+        "snd_up",
         "snd_wl1",
         "snd_wl2",
         "snd_wnd",
@@ -153,6 +156,7 @@ class Tcb:
         self.iss = iss
         self.snd_una = iss
         self.snd_nxt = iss
+        self.snd_up = iss
         self.snd_wnd = 0
         self.max_snd_wnd = 0
         self.snd_wl1 = 0
@@ -167,6 +171,7 @@ class Tcb:
         # Receive sequence variables.
         self.irs = 0
         self.rcv_nxt = 0
+        self.rcv_up = 0
         self.rcv_adv = 0
         self.rcv_wscale = 0
         self.rcv_mss = 536
@@ -254,6 +259,12 @@ class Tcb:
         self.softly = error
         if self.config.reports:
             self.tell(SoftError(error))
+
+    def tell_urgent(self) -> None:
+        """Queue Urgent unless it is the last event that waits."""
+        events = self._events
+        if not events or events[-1].__class__ is not Urgent:
+            self.tell(Urgent())
 
     def tell_writable(self) -> None:
         """Queue one Writable for all that a batch acknowledged."""
@@ -371,7 +382,8 @@ class Tcb:
         self.last_ack_sent = self.rcv_nxt
         self.ack_now = False
         self.delack_at = NEVER
-        return Run(seq, self.rcv_nxt, flags, window, options)
+        urgent = self.snd_up - seq if self.snd_up > self.snd_una else 0
+        return Run(seq, self.rcv_nxt, flags, window, options, urgent=max(urgent, 0))
 
     def send_reset(self, seq: int, flags: int = ACK) -> None:
         """Queue a RST with ``seq``; ACK is set where RCV.NXT has a meaning."""
