@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 
+from .config import TcpConfig
 from .events import Closed, Event, TcpError
 from .intent import Dial
 from .ip import address_text
@@ -137,6 +139,18 @@ class Attempt:
         """Give the connection up with RST; what is unsent is lost (RFC 9293 §3.10.5)."""
         self._end = True
         self.flow.abort()
+
+    def configure(self, config: TcpConfig) -> None:
+        """Change what can be changed of a connection's settings (RFC 9293 §3.9.1)."""
+        connection = self.flow.connection
+        config = replace(config, ip_header=connection.config.ip_header)
+        marks = (connection.config.ttl, connection.config.dscp)
+        connection.configure(config, self.stack.now)
+        if marks != (config.ttl, config.dscp):
+            self.flow.mark(config.ttl, config.dscp)
+        if self.dial is not None:
+            self.dial = replace(self.dial, config=config)
+        self.stack.touch(self.flow)
 
     def mark(self, *, ttl: int | None = None, dscp: int | None = None) -> None:
         """Change the TTL (1-255) or DSCP (0-63) of packets from now on; ValueError (RFC 9293 §3.9.1.9, §3.9.2)."""

@@ -234,6 +234,21 @@ class ReceiveBuffer:
         self.octets -= len(data)
         return data
 
+    def peek(self, limit: int) -> bytes:
+        """Return, without removing them, up to ``limit`` (>= 0) of the readable octets."""
+        parts: list[bytes] = []
+        missing = limit
+        offset = self._offset
+        chunks = self._chunks or []
+        for index in range(self._head, len(chunks)):
+            if missing <= 0:
+                break
+            # Copied one by one: a view that outlives the call would keep a gathered chunk from growing.
+            parts.append(bytes(chunks[index][offset : offset + missing]))
+            missing -= len(parts[-1])
+            offset = 0
+        return b"".join(parts)
+
     def _read_all(self) -> bytes:
         chunks = self._chunks
         if chunks is None or not self.octets:

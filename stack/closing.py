@@ -44,7 +44,7 @@ def close(tcb: Tcb) -> None:
         return
     end_sending(tcb)
     if tcb.state is State.FIN_WAIT_2:
-        tcb.linger_at = tcb.now + 2 * tcb.config.msl
+        tcb.linger_at = tcb.now + (tcb.config.fin_wait_2 or 2 * tcb.config.msl)
 
 
 def abort(tcb: Tcb) -> None:
@@ -109,7 +109,7 @@ def acknowledged_fin(tcb: Tcb, now: float) -> None:
         tcb.move(Trigger.ACK_OF_FIN)
         if tcb.read_closed:
             # Nobody waits for the peer's octets any more; a peer that never closes shall not be waited for.
-            tcb.linger_at = now + 2 * tcb.config.msl
+            tcb.linger_at = now + (tcb.config.fin_wait_2 or 2 * tcb.config.msl)
     elif state is State.CLOSING:
         tcb.move(Trigger.ACK_OF_FIN)
         enter_time_wait(tcb, now)

@@ -17,7 +17,10 @@ class TcpConfig:
     off (RFC 9293 §3.9.1.8); ``keepalive`` turns keepalives on, ``keepalive_idle`` is the silence before the first
     (RFC 9293 §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2); ``sack_blocks`` the most SACK blocks per
     segment; ``ttl`` (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293 §3.9.2);
-    ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1).
+    ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1); ``mss`` is
+    the most that is announced and sent in a segment, options included (0: what the MTU allows; RFC 9293 §3.7.1);
+    ``user_timeout`` is how long octets may stay unacknowledged (0: R2 alone decides; RFC 9293 §3.8.3, RFC 5482);
+    ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL).
     Raises ValueError, one line, for a delay of acknowledgments or an interval outside what RFC 9293 allows.
     """
 
@@ -48,6 +51,9 @@ class TcpConfig:
     ttl: int = 64
     dscp: int = 0
     soft_errors_end_opening: bool = False
+    mss: int = 0
+    user_timeout: float = 0.0
+    fin_wait_2: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.delayed_ack < 0.5:

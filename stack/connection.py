@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 
 from . import arrival, closing, pmtu, receiver, sender, timers
+from .config import TcpConfig
+from .congestion import find
 from .events import Event, TcpError
 from .run import ACK, SYN, Run
 from .states import State, Trigger
@@ -129,6 +131,10 @@ class Connection(Tcb):
                 self.ack_now = True
         return data
 
+    def peek(self, limit: int) -> bytes:
+        """The first octets of what ``read`` would return, at most ``limit``; they stay."""
+        return self.incoming.peek(limit)
+
     @property
     def readable(self) -> int:
         """Octets that ``read`` would return now."""
@@ -181,6 +187,43 @@ class Connection(Tcb):
         """Option octets that each data segment carries, timestamps included (RFC 9293 §3.7.1)."""
         self._overhead = octets
         self.resize()
+
+    def configure(self, config: TcpConfig, now: float) -> None:
+        """Take other settings from now on; what the SYNs have settled stays as it is (RFC 9293 §3.9.1).
+
+        Room, intervals and the controller change at once; the window that was advertised is never taken back.
+        """
+        self.now = now
+        before, self.config = self.config, config
+        self.receive_buffer = config.receive_buffer
+        self.user_timeout = config.user_timeout
+        if self.state is State.CLOSED:
+            self.announce_mss()
+        self.resize()
+        if self.rexmt_at != NEVER and config.user_timeout > 0.0:
+            self.rexmt_at = min(self.rexmt_at, max(self.progress_at + config.user_timeout, now))
+        if config.delayed_ack <= 0.0 and self.delack_at != NEVER:
+            self.delack_at = NEVER
+            self.ack_now = True
+        if self.state >= State.ESTABLISHED:
+            self._reconfigure_timers(before, now)
+            if config.congestion != before.congestion:
+                # The window is what the path has shown; how it grows from here is another's rule.
+                ssthresh = self.control.ssthresh
+                self.control = find(config.congestion)(self.control.cwnd)
+                self.control.ssthresh = ssthresh
+
+    def _reconfigure_timers(self, before: TcpConfig, now: float) -> None:
+        config = self.config
+        if not config.keepalive or self.state is State.TIME_WAIT:
+            self.keep_at = NEVER
+        elif (before.keepalive, before.keepalive_idle) != (True, config.keepalive_idle):
+            self.keep_probes = 0
+            self.keep_at = max(self.heard_at + config.keepalive_idle, now)
+
+    def cork(self, held: bool) -> None:
+        """Hold back a last segment that is not full, at most for the persist timer's interval; or no longer."""
+        self.corked = held
 
     def path_mtu(self, mtu: int, now: float) -> None:
         """ICMP says that the path takes packets of ``mtu`` octets (0: it names none); RFC 1191 §6.4, RFC 8201."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ao.traffic_keys import SocketPair
 
 from .attempt import Attempt
+from .config import TcpConfig
 from .events import TcpError
 from .flow import Flow
 from .ground import Ground
@@ -31,6 +32,7 @@ def connect(
     local_port: int,
     local_address: str | None,
     security: Security,
+    config: TcpConfig | None,
     now: float,
 ) -> Attempt:
     """Begin a connection; raises ValueError for an address that is none, OSError where no source fits."""
@@ -51,7 +53,7 @@ def connect(
             version = 4 if len(remote_octets) == 4 else 6
             raise OSError(errno.EAFNOSUPPORT, f"this stack has no IPv{version} address to reach {remote[0]} from")
         local = found
-    dial = Dial(remote_octets, remote[1], local, security)
+    dial = Dial(remote_octets, remote[1], local, security, config)
     flow = _open(stack, dial, local_port, now)
     attempt = Attempt(stack, flow, "connect", now, dial)
     flow.attempt = attempt
@@ -78,7 +80,7 @@ def redial(stack: Ground, dial: Dial, flow: Carrier, error: TcpError, now: float
 def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
     key = _key(stack, dial, local_port)
     security = dial.security
-    flow = stack.new_flow(key, security, active=True, now=now)
+    flow = stack.new_flow(key, security, active=True, now=now, config=dial.config)
     flow.handshake = _handshake(stack, flow, dial, now)
     flow.connection.connect(now)
     stack.add_flow(flow)

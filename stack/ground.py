@@ -30,7 +30,14 @@ class Ground(Hall, Protocol):
         """The connections there are."""
 
     def new_flow(
-        self, key: FlowKey, security: Security, *, active: bool, now: float, iss: int | None = None
+        self,
+        key: FlowKey,
+        security: Security,
+        *,
+        active: bool,
+        now: float,
+        iss: int | None = None,
+        config: TcpConfig | None = None,
     ) -> Flow:
         """Make a flow that is not yet known to the stack."""
 

@@ -116,30 +116,39 @@ class Stack:
         local_port: int = 0,
         local_address: str | None = None,
         security: Security | None = None,
+        config: TcpConfig | None = None,
     ) -> Attempt:
         """Begin a connection to ``remote`` (address, port); ``local_port`` 0 takes any.
 
+        ``config`` None: the stack's own.
         Raises ValueError for an address or port that is none, OSError (EADDRNOTAVAIL, EADDRINUSE, EAFNOSUPPORT,
         ENOKEY) where it cannot begin. Failure after that is told by a ``Closed`` event.
         """
         self.now = now
-        return dial.connect(self, remote, local_port, local_address, security or Security(), now)
+        return dial.connect(self, remote, local_port, local_address, security or Security(), config, now)
 
     def listen(
-        self, port: int, *, address: str | None = None, security: Security | None = None, backlog: int = 1024
+        self,
+        port: int,
+        *,
+        address: str | None = None,
+        security: Security | None = None,
+        backlog: int = 1024,
+        config: TcpConfig | None = None,
     ) -> Listener:
         """Take connections on ``port`` of ``address`` (None: of every own address).
 
+        The unspecified address of a family stands for all own ones of it. ``config`` None: the stack's own.
         ``backlog`` (>= 1) bounds those that were not accepted yet. Raises OSError (EADDRINUSE, EADDRNOTAVAIL).
         """
         if not 0 < port < 65536:
             raise ValueError(f"port {port} is not in 1-65535")
         local = None if address is None else address_octets(address)
-        if local is not None and local not in self.addresses:
+        if local is not None and any(local) and local not in self.addresses:
             raise OSError(errno.EADDRNOTAVAIL, f"{address} is not an address of this stack")
         if (local, port) in self._listeners:
             raise OSError(errno.EADDRINUSE, f"port {port} is already listening")
-        listener = Listener(self, local, port, security or Security(), max(backlog, 1))
+        listener = Listener(self, local, port, security or Security(), max(backlog, 1), config)
         self._listeners[local, port] = listener
         return listener
 
@@ -284,7 +293,13 @@ class Stack:
         return True
 
     def _listener(self, key: FlowKey) -> Listener | None:
-        return self._listeners.get((key[0], key[1])) or self._listeners.get((None, key[1]))
+        address, port = key[0], key[1]
+        listeners = self._listeners
+        return (
+            listeners.get((address, port))
+            or listeners.get((bytes(len(address)), port))
+            or listeners.get((None, port))
+        )
 
     def _unmatched(self, key: FlowKey, segment: Segment, now: float) -> None:
         """A segment of no connection: LISTEN or CLOSED (RFC 9293 §3.10.7.1, §3.10.7.2)."""
@@ -346,13 +361,23 @@ class Stack:
     # --- for flows, listeners and attempts ---------------------------------------------------------------
 
     def new_flow(
-        self, key: FlowKey, security: Security, *, active: bool, now: float, iss: int | None = None
+        self,
+        key: FlowKey,
+        security: Security,
+        *,
+        active: bool,
+        now: float,
+        iss: int | None = None,
+        config: TcpConfig | None = None,
     ) -> Flow:
         """Make a flow that is not yet known to the stack, ``iss`` its ISN if that is not to be chosen here.
 
-        Its handshake is the caller's to set.
+        Its handshake is the caller's to set. ``config`` None: the stack's own.
         """
-        config = self.config if len(key[0]) == 4 else self._config_v6
+        if len(key[0]) == 4:
+            config = config or self.config
+        else:
+            config = replace(config, ip_header=40) if config is not None else self._config_v6
         numbers = self._numbers
         number = numbers.number(key, now) if iss is None else iss
         connection = Connection(config, number, clock_offset=numbers.offset(key))

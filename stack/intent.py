@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .config import TcpConfig
 from .security import Security
 
 
@@ -11,11 +12,12 @@ from .security import Security
 class Dial:
     """An active open: addresses of 4 or 16 octets, ports, and the protection; enough to try again.
 
-    ``plain_syn`` False: no SYN may go without ENO, whatever the policy.
+    ``config`` None: the stack's. ``plain_syn`` False: no SYN may go without ENO, whatever the policy.
     """
 
     remote: bytes
     remote_port: int
     local: bytes
     security: Security
+    config: TcpConfig | None = None
     plain_syn: bool = True

@@ -11,6 +11,7 @@ from edo.messages import Assembler, Took
 from edo.syneos import read_oob
 
 from .attempt import Attempt
+from .config import TcpConfig
 from .ports import Carrier, FlowKey, Home
 from .security import Security
 from .segment import Segment
@@ -55,14 +56,24 @@ class Listener:
     """Connections that were accepted wait in it; ``accept`` takes the next one.
 
     ``backlog`` bounds connections that are not yet accepted, half-open ones included: beyond it SYNs are dropped.
+    ``config`` is what connections get from now on (None: the stack's).
     """
 
-    def __init__(self, stack: Hall, address: bytes | None, port: int, security: Security, backlog: int) -> None:
+    def __init__(
+        self,
+        stack: Hall,
+        address: bytes | None,
+        port: int,
+        security: Security,
+        backlog: int,
+        config: TcpConfig | None = None,
+    ) -> None:
         self.stack = stack
         self.address = address
         self.port = port
         self.security = security
         self.backlog = backlog
+        self.config = config
         self.owner: object | None = None
         self.closed = False
         self._queue: deque[Attempt] = deque()
@@ -74,6 +85,11 @@ class Listener:
     def accept(self) -> Attempt | None:
         """The next connection, None when there is none."""
         return self._queue.popleft() if self._queue else None
+
+    @property
+    def waiting(self) -> int:
+        """How many connections can be accepted."""
+        return len(self._queue)
 
     def close(self) -> None:
         """Take no more connections; those that were not accepted are reset (RFC 9293 §3.10.4)."""

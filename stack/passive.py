@@ -11,6 +11,7 @@ from edo.fast import read_options
 from edo.options import Options
 from edo.reasons import EdoDrop
 
+from .config import TcpConfig
 from .cookies import stamp, unstamp
 from .flow import Flow
 from .ground import Ground
@@ -47,7 +48,7 @@ class Passive:
         segment.options = read_options(segment.tcp, segment.spans, stack.points)
         if listener.full:
             if listener.security.protect == "none" and not listener.queue_full:
-                self._send_cookie(key, segment, now)
+                self._send_cookie(listener.config, key, segment, now)
             else:
                 stack.note("backlog_full")
             return
@@ -63,12 +64,12 @@ class Passive:
                 return
         self.open(listener, key, segment, None, segment.ip_octets, now)
 
-    def _send_cookie(self, key: FlowKey, segment: Segment, now: float) -> None:
+    def _send_cookie(self, config: TcpConfig | None, key: FlowKey, segment: Segment, now: float) -> None:
         """Answer a SYN without keeping anything of it (RFC 4987 §3.6)."""
         stack = self._stack
         stack.counters["cookies_sent"] += 1
         cookie = stack.cookies.make(key, segment.seq, segment.options, now)
-        flow = stack.new_flow(key, Security(), active=False, now=now, iss=cookie)
+        flow = stack.new_flow(key, Security(), active=False, now=now, iss=cookie, config=config)
         flow.connection.accept(_syn_run(segment), now)
         for run in flow.connection.take_output(now):
             if run.options.ts_val is not None:
@@ -89,7 +90,7 @@ class Passive:
         options = read_options(segment.tcp, segment.spans, stack.points)
         scale, sack = (None, False) if options.ts_val is None else unstamp(options.ts_ecr)
         syn = Options(mss=mss, wscale=scale, sack_permitted=sack, ts_val=options.ts_val)
-        flow = stack.new_flow(key, Security(), active=False, now=now, iss=iss)
+        flow = stack.new_flow(key, Security(), active=False, now=now, iss=iss, config=listener.config)
         flow.handshake = Handshake(flow)
         # When the SYN came is not known: a second ago, which is what RFC 6298 §2.1 starts from.
         connection = flow.connection
@@ -131,7 +132,7 @@ class Passive:
         """
         stack = self._stack
         security = listener.security
-        flow = stack.new_flow(key, security, active=False, now=now)
+        flow = stack.new_flow(key, security, active=False, now=now, config=listener.config)
         missing = None
         verdict: Verdict = None
         protection: ConfiguredProtection | None = None

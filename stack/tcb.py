@@ -51,8 +51,8 @@ class Tcb:
     is the right edge of the window that was advertised, ``probing`` whether the octet at SND.NXT was
     sent as a zero-window probe, ``peer_fin`` the number of the peer's FIN (-1: none seen), ``recover`` the
     recovery point, ``announced_mss`` the MSS option that is sent: octets of a segment without options (RFC 6691).
-    ``softly`` is the last soft error since octets were acknowledged. ``*_at`` are deadlines, infinite when the
-    timer is off.
+    ``softly`` is the last soft error since octets were acknowledged. ``corked``: a last segment that is not full
+    waits for more octets. ``*_at`` are deadlines, infinite when the timer is off.
     """
 
     __slots__ = (
@@ -66,6 +66,7 @@ class Tcb:
         "closed_told",
         "config",
         "control",
+        "corked",
         "cwnd_limited",
         "delack_at",
         "drops",
@@ -166,6 +167,7 @@ class Tcb:
         self.probing = False
         self.fin_queued = False
         self.hold_data = False
+        self.corked = False
         self.sending = SendBuffer(iss + 1)
         self.sent_at = 0.0
         # Receive sequence variables.
@@ -192,7 +194,7 @@ class Tcb:
         # Segment size.
         self._overhead = -1
         self.path_mtu_octets = config.mtu
-        self.announced_mss = config.mtu - config.ip_header - 20
+        self.announce_mss()
         self.peer_mss = _DEFAULT_MSS.get(config.ip_header, 536)
         self.segment_size = 0
         self.sws_step = 0
@@ -221,7 +223,7 @@ class Tcb:
         self.linger_at = NEVER
         self.heard_at = 0.0
         self.progress_at = 0.0
-        self.user_timeout = 0.0
+        self.user_timeout = config.user_timeout
         self.retries = 0
         self.transmission = 0
         self.syn_sent_at = 0.0
@@ -279,12 +281,21 @@ class Tcb:
 
     # --- sizes -------------------------------------------------------------------------------------------
 
+    def announce_mss(self) -> None:
+        """The MSS option to send: what the link's MTU and the application allow (RFC 9293 §3.7.1, RFC 6691)."""
+        config = self.config
+        room = config.mtu - config.ip_header - 20
+        self.announced_mss = min(room, config.mss) if config.mss else room
+
     def resize(self) -> None:
         """Compute Eff.snd.MSS (RFC 9293 §3.7.1), octets."""
         overhead = self._overhead
         if overhead < 0:
             overhead = _TIMESTAMP_OVERHEAD if self.timestamps else 0
-        room = min(self.peer_mss, self.path_mtu_octets - self.config.ip_header - 20) - overhead
+        config = self.config
+        room = (
+            min(self.peer_mss, self.path_mtu_octets - config.ip_header - 20, config.mss or self.peer_mss) - overhead
+        )
         self.segment_size = max(room, _LEAST_SEGMENT)
         self.sws_step = min(self.receive_buffer // 2, self.segment_size)
         if self.control is not _UNOPENED and self.control.cwnd < self.segment_size:
