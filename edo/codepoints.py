@@ -42,6 +42,14 @@ class FormChoice(Enum):
     LONG = "long"
 
 
+class OptionOrder(Enum):
+    """Whose order and padding the options have: this stack's own, or another system's (``edo.orders``)."""
+
+    OWN = "own"
+    LINUX = "linux"
+    FREEBSD = "freebsd"
+
+
 @dataclass(frozen=True, slots=True)
 class CodePoints:
     """Option kinds (0-255) and ExIDs (0-65535).
@@ -89,6 +97,8 @@ POINTS = CodePoints()
 class Dialect:
     """How EDO is written on the wire: numbering, units of Header_Length, form, and all other code points.
 
+    ``order`` is whose order the options have. ``data_padding``: segments with data are padded with NOPs to so many
+    octets of options where EDO is on, as a prototype does to show that there may be more than 40 (0: not).
     ``points.edo`` always equals ``kind``. The derived fields are what writers and readers of the two options
     need: kinds taken for an Extension, the ExID (-1 with native kinds), the whole Lengths in octets, the octets
     that one unit of Header_Length stands for, and whether both options have the same number and are told apart
@@ -99,6 +109,8 @@ class Dialect:
     units: Units = Units.WORDS
     form: FormChoice = FormChoice.AUTO
     points: CodePoints = POINTS
+    order: OptionOrder = OptionOrder.OWN
+    data_padding: int = 0
 
     extension_kinds: tuple[int, int] = field(init=False, compare=False, repr=False)
     exid: int = field(init=False, compare=False, repr=False)
@@ -121,7 +133,7 @@ class Dialect:
             "long_octets": 8 if by_exid else 6,
             "unit": 4 if self.units is Units.WORDS else 1,
             "shares_number": self.kind is not EdoKind.NATIVE_79_80,
-            "number": hash((self.kind, self.units, self.form, points)),
+            "number": hash((self.kind, self.units, self.form, points, self.order, self.data_padding)),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from struct import Struct
 
-from edo.codepoints import DEFAULT, MSS, SACK, SACK_PERMITTED, TIMESTAMPS, WSCALE, Dialect
+from edo.codepoints import DEFAULT, MSS, SACK, SACK_PERMITTED, TIMESTAMPS, WSCALE, Dialect, OptionOrder
 from edo.messages import encode
 from edo.options import Options
+from edo.orders import syn_area
 from edo.plan import Form, Plan
 from edo.syneos import option as syn_eos_option
 
@@ -148,6 +149,11 @@ def _lay_out(
     dialect: Dialect,
     syn: bool,
 ) -> Plan:
+    if syn and extension is None and dialect.order is not OptionOrder.OWN:
+        foreign = syn_area(options, dialect, _ao(ao_octets, key_ids, dialect), riders)
+        if len(foreign) <= MOST_INSIDE:
+            ao_offset = HEADER if ao_octets else -1
+            return Plan(foreign, HEADER + len(foreign), ao_offset=ao_offset, ao_octets=ao_octets)
     head = _head(options, ao_octets, key_ids, dialect)
     inside = list(head) if behind else [*head, *riders]
     ends = _end_octets(options, extension, dialect)
@@ -156,7 +162,10 @@ def _lay_out(
         raise NoRoom(f"the options need {MOST_INSIDE - left} octets inside Data Offset, there are {MOST_INSIDE}")
     extended = b""
     if behind:
-        extended = _padded(b"".join((_sack(options, MOST_BLOCKS), *riders)))
+        sack = _sack(options, MOST_BLOCKS)
+        if sack and dialect.order is not OptionOrder.OWN:
+            sack = 2 * NOP + sack
+        extended = _padded(b"".join((sack, *riders)))
     else:
         inside.insert(len(head), _sack(options, (left - 2) // 8))
     area, at = _area(inside, ends, extension, aligned=not (syn or ends))
@@ -183,7 +192,7 @@ def _head(options: Options, ao_octets: int, key_ids: tuple[int, int], dialect: D
     """The options that always stand inside Data Offset, in their order."""
     head = []
     if ao_octets:
-        head.append(bytes((dialect.points.ao, ao_octets, *key_ids)) + bytes(ao_octets - 4))
+        head.append(_ao(ao_octets, key_ids, dialect))
     if options.eno is not None:
         head.append(options.eno)
     if options.mss is not None:
@@ -197,6 +206,13 @@ def _head(options: Options, ao_octets: int, key_ids: tuple[int, int], dialect: D
     if options.syn_eos:
         head.append(syn_eos_option(dialect.points))
     return head
+
+
+def _ao(ao_octets: int, key_ids: tuple[int, int], dialect: Dialect) -> bytes:
+    """A TCP-AO option whose MAC is zero; nothing for 0 octets."""
+    if not ao_octets:
+        return b""
+    return bytes((dialect.points.ao, ao_octets, *key_ids)) + bytes(ao_octets - 4)
 
 
 def _sack(options: Options, most: int) -> bytes:

@@ -324,6 +324,10 @@ class Flow:
         """Lay out and seal one run (riders: whole options that go with it)."""
         protection = protection or self.protection
         plan = self.plan(run.options, run.flags, riders, protection)
+        padding = self.edo.dialect.data_padding
+        if padding and run.length and self.edo.on and plan.header_octets < 20 + padding:
+            riders += (bytes((1,)) * (20 + padding - plan.header_octets),)
+            plan = self.plan(run.options, run.flags, riders, protection)
         room = max(run.segment_size + self._overhead - (plan.header_octets - 20), 1)
         before = len(out)
         protection.seal(self.sealer, run, plan, room, out)
@@ -366,6 +370,8 @@ class Flow:
             overhead = self.plan(options, ACK).header_octets - 20
         except NoRoom:
             overhead = 40
+        if self.edo.on:
+            overhead = max(overhead, self.edo.dialect.data_padding)
         if overhead != self._overhead:
             self._overhead = overhead
             self.connection.set_overhead(overhead)

@@ -1,0 +1,93 @@
+"""Constants that scripts name, as numbers: Linux's, which are those of ``stack.socket_core``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stack.socket_core import numbers
+
+_OWN: Final = {name: value for name, value in vars(numbers).items() if name.isupper() and not name.startswith("_")}
+_MORE: Final = {
+    "NULL": 0,
+    "PF_INET": 2,
+    "PF_INET6": 10,
+    "IPPROTO_ICMP": 1,
+    "SOL_TCP": 6,
+    "SOL_IP": 0,
+    "SOCK_NONBLOCK": 0o4000,
+    "SOCK_CLOEXEC": 0o2000000,
+    "O_RDWR": 2,
+    "O_NONBLOCK": 0o4000,
+    "F_GETFL": 3,
+    "F_SETFL": 4,
+    "F_SETFD": 2,
+    "FD_CLOEXEC": 1,
+    "MSG_EOR": 0x80,
+    "MSG_ERRQUEUE": 0x2000,
+    "MSG_ZEROCOPY": 0x4000000,
+    "MSG_CTRUNC": 0x8,
+    "FIONREAD": 0x541B,
+    "FIONWRITE": 0x5411,
+    "POLLIN": 0x1,
+    "POLLPRI": 0x2,
+    "POLLOUT": 0x4,
+    "POLLERR": 0x8,
+    "POLLHUP": 0x10,
+    "POLLNVAL": 0x20,
+    "POLLRDNORM": 0x40,
+    "POLLRDBAND": 0x80,
+    "POLLWRNORM": 0x100,
+    "POLLRDHUP": 0x2000,
+    "EPOLLIN": 0x1,
+    "EPOLLPRI": 0x2,
+    "EPOLLOUT": 0x4,
+    "EPOLLERR": 0x8,
+    "EPOLLHUP": 0x10,
+    "EPOLLRDNORM": 0x40,
+    "EPOLLWRNORM": 0x100,
+    "EPOLLRDHUP": 0x2000,
+    "EPOLLONESHOT": 1 << 30,
+    "EPOLLET": 1 << 31,
+    "EPOLL_CTL_ADD": 1,
+    "EPOLL_CTL_DEL": 2,
+    "EPOLL_CTL_MOD": 3,
+    "EPOLL_CLOEXEC": 0o2000000,
+    "TCP_EXT_DATA_OFFSET": 44,
+    # FreeBSD's name of the option that holds small segments back.
+    "TCP_NOPUSH": numbers.TCP_CORK,
+}
+_FREEBSD: Final = {"O_NONBLOCK": 4}
+# What code between %{ and }% may name besides the facts of a connection.
+INFO: Final = {
+    "TCP_ESTABLISHED": 1,
+    "TCP_SYN_SENT": 2,
+    "TCP_SYN_RECV": 3,
+    "TCP_FIN_WAIT1": 4,
+    "TCP_FIN_WAIT2": 5,
+    "TCP_TIME_WAIT": 6,
+    "TCP_CLOSE": 7,
+    "TCP_CLOSE_WAIT": 8,
+    "TCP_LAST_ACK": 9,
+    "TCP_LISTEN": 10,
+    "TCP_CLOSING": 11,
+    "TCP_CA_Open": 0,
+    "TCP_CA_Disorder": 1,
+    "TCP_CA_CWR": 2,
+    "TCP_CA_Recovery": 3,
+    "TCP_CA_Loss": 4,
+    "TCPI_OPT_TIMESTAMPS": 1,
+    "TCPI_OPT_SACK": 2,
+    "TCPI_OPT_WSCALE": 4,
+    "TCPI_OPT_ECN": 8,
+    "TCPI_OPT_ECN_SEEN": 16,
+    "TCPI_OPT_SYN_DATA": 32,
+    "True": 1,
+    "False": 0,
+}
+
+
+def number_of(name: str, system: str) -> int | None:
+    """The number that a script's ``name`` has, None where it is not known; ``system`` is a profile's name."""
+    if system == "freebsd" and name in _FREEBSD:
+        return _FREEBSD[name]
+    return _OWN.get(name, _MORE.get(name))

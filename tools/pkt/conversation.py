@@ -1,0 +1,92 @@
+"""Conversations: how a script's stream numbers, acknowledgments and timestamps stand to those on the wire.
+
+A script's numbers begin where its own SYNs say. Those of the peer, which the script plays, are the same on the
+wire; those of the stack are moved by the difference of both initial numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .segments import Ends, Segment
+from .syntax import Opt, TcpSpec
+
+_MASK = 0xFFFFFFFF
+_ACK = 0x10
+_SYN = 0x02
+
+
+class Conversation:
+    """What is known of one pair of sockets; ``ends`` as in an inbound packet.
+
+    ``shift`` is added to the script's numbers of the stack's stream to get those on the wire.
+    """
+
+    def __init__(self, ends: Ends) -> None:
+        self.ends = ends
+        self.shift = 0
+        self._clock: tuple[int, int] | None = None
+        self._echoes: dict[int, int] = {}
+
+    def inbound(self, spec: TcpSpec, tos: int, ttl: int, flow_label: int) -> Segment:
+        """The segment on the wire for one that the script sends to the stack."""
+        return Segment(
+            self.ends,
+            spec.seq,
+            (spec.ack + self.shift) & _MASK if spec.ack is not None and spec.flags & _ACK else spec.ack or 0,
+            spec.flags,
+            spec.window or 0,
+            spec.urgent or 0,
+            tuple(map(self._inbound_option, spec.options or ())),
+            len(spec.options or ()),
+            spec.length,
+            tos,
+            ttl,
+            flow_label,
+        )
+
+    def _inbound_option(self, option: Opt) -> Opt:
+        if option.word == "TS" and not option.plain_echo:
+            value, echo = option.numbers
+            return replace(option, numbers=(value, self._echo(echo)))
+        if option.word == "sack":
+            return replace(option, numbers=tuple((edge + self.shift) & _MASK for edge in option.numbers))
+        return option
+
+    def _echo(self, script: int) -> int:
+        """The stack's timestamp that the script means: one that it named before, or one as far from the first."""
+        if script in self._echoes:
+            return self._echoes[script]
+        if self._clock is None or not script:
+            return script
+        first_script, first_live = self._clock
+        return (first_live + script - first_script) & _MASK
+
+    def learn(self, spec: TcpSpec, sent: Segment) -> None:
+        """Take the numbers of a segment that the stack sent where the script expects ``spec``."""
+        if sent.flags & _SYN and spec.flags & _SYN:
+            self.shift = (sent.seq - spec.seq) & _MASK
+        said = _timestamp(spec.options or ())
+        live = _timestamp(sent.options)
+        if said is not None and live is not None:
+            self._clock = self._clock or (said.numbers[0], live.numbers[0])
+            self._echoes[said.numbers[0]] = live.numbers[0]
+
+    def outbound(self, sent: Segment) -> Segment:
+        """A segment that the stack sent, in the script's numbers."""
+        options = sent.options
+        if self._clock is not None:
+            first_script, first_live = self._clock
+            options = tuple(
+                replace(
+                    option, numbers=((option.numbers[0] - first_live + first_script) & _MASK, option.numbers[1])
+                )
+                if option.word == "TS"
+                else option
+                for option in options
+            )
+        return replace(sent, seq=(sent.seq - self.shift) & _MASK, options=options)
+
+
+def _timestamp(options: tuple[Opt, ...]) -> Opt | None:
+    return next((option for option in options if option.word == "TS" and not option.any_value), None)
