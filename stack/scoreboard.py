@@ -9,30 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Final
 
+from .flight import Flight, Sent
+
 # Beyond this many records a SACK block no longer splits one: a peer cannot make the list long octet by octet.
 _RECORD_LIMIT: Final = 4096
 _DUP_THRESH: Final = 3
 
 
-class Sent:
-    """One range [start, end) of sent stream numbers (SYN and FIN count) with one history.
-
-    ``sent_at`` is when it was sent last, seconds. ``resent`` says that it was retransmitted at all (Karn),
-    ``lost`` that it is taken for lost, ``waiting`` that a lost one is not yet on its way again, ``extra`` that it
-    was retransmitted without being taken for lost, so that two copies may be in the network.
-    """
-
-    __slots__ = ("end", "extra", "lost", "resent", "sacked", "sent_at", "start", "waiting")
-
-    def __init__(self, start: int, end: int, sent_at: float) -> None:
-        self.start = start
-        self.end = end
-        self.sent_at = sent_at
-        self.resent = False
-        self.sacked = False
-        self.lost = False
-        self.waiting = False
-        self.extra = False
+Delivered = tuple[float, int, int, bool]
 
 
 class Scoreboard:
@@ -41,7 +25,10 @@ class Scoreboard:
     ``sacked``, ``waiting`` and ``extra`` sum up the records so marked; ``high_sack`` is the end of the highest
     SACKed range. ``acked_sent_at`` is, after ``acknowledge``, when the earliest sent octet of those newly
     acknowledged was sent, -1 where Karn's algorithm forbids to measure (RFC 6298 §3); ``acked_resent_at`` when
-    they were last retransmitted, -1 if never.
+    they were last retransmitted, -1 if never. ``flight`` has what is in flight.
+
+    ``delivered`` lists what the latest acknowledgment was the first to cover, as (sent_at, start, end, resent);
+    where that is but a part of the first record, to which nothing had happened, ``simple`` says so instead.
     """
 
     __slots__ = (
@@ -49,10 +36,13 @@ class Scoreboard:
         "_next",
         "acked_resent_at",
         "acked_sent_at",
+        "delivered",
         "extra",
+        "flight",
         "high_sack",
         "records",
         "sacked",
+        "simple",
         "starts",
         "waiting",
     )
@@ -66,32 +56,43 @@ class Scoreboard:
         self.high_sack = 0
         self.acked_sent_at = -1.0
         self.acked_resent_at = -1.0
+        self.delivered: list[Delivered] = []
+        self.simple = False
+        self.flight = Flight()
         self._lost_to = 0
         self._next = 0
 
     def sent(self, start: int, end: int, now: float) -> None:
         """Record that [start, end), next after all others, was sent for the first time."""
-        self.records.append(Sent(start, end, now))
+        record = Sent(start, end, now)
+        self.records.append(record)
         self.starts.append(start)
+        self.flight.launch(record)
 
     def acknowledge(self, ack: int) -> None:
         """Forget everything before ``ack``, the new SND.UNA."""
         records = self.records
         self.acked_resent_at = -1.0
+        if self.delivered:
+            self.delivered = []
         if not records:
             self.acked_sent_at = -1.0
+            self.simple = False
             return
         record = records[0]
         if record.end >= ack and not (record.resent or record.sacked or record.waiting):
             # Most acknowledgments: within the first record, to which nothing has happened.
             self.acked_sent_at = record.sent_at
+            self.simple = True
             if record.end > ack:
                 record.start = ack
                 self.starts[0] = ack
             else:
+                self.flight.land(record)
                 del records[0]
                 del self.starts[0]
             return
+        self.simple = False
         sent_at = -1.0
         measurable = True
         count = 0
@@ -107,13 +108,19 @@ class Scoreboard:
             elif sent_at < 0.0 and not record.sacked:
                 sent_at = record.sent_at
             end = record.end
-            octets = (end if end <= ack else ack) - record.start
+            upto = end if end <= ack else ack
+            octets = upto - record.start
             if record.sacked:
                 self.sacked -= octets
-            elif record.waiting:
-                self.waiting -= octets
-            elif record.extra:
-                self.extra -= octets
+            else:
+                self.delivered.append((record.sent_at, record.start, upto, record.resent))
+                if record.waiting:
+                    self.waiting -= octets
+                else:
+                    if record.extra:
+                        self.extra -= octets
+                    if end <= ack:
+                        self.flight.land(record)
             if end > ack:
                 record.start = ack
                 self.starts[count] = ack
@@ -149,13 +156,16 @@ class Scoreboard:
             octets = record.end - record.start
             fresh += octets
             self.sacked += octets
+            self.delivered.append((record.sent_at, record.start, record.end, record.resent))
             record.sacked = True
             if record.waiting:
                 self.waiting -= octets
                 record.waiting = False
-            elif record.extra:
-                self.extra -= octets
-                record.extra = False
+            else:
+                self.flight.land(record)
+                if record.extra:
+                    self.extra -= octets
+                    record.extra = False
             record.lost = False
             self.high_sack = max(self.high_sack, record.end)
             if index + 1 < len(records) and records[index + 1].sacked:
@@ -182,6 +192,8 @@ class Scoreboard:
         other.lost = record.lost
         other.waiting = record.waiting
         other.extra = record.extra
+        if not (record.sacked or record.waiting):
+            self.flight.split(record, other)
         record.end = position
         self.records.insert(index + 1, other)
         self.starts.insert(index + 1, position)
@@ -231,7 +243,7 @@ class Scoreboard:
         if self.records:
             if self.records[0].end - self.records[0].start > octets:
                 self.cut(0, self.records[0].start + octets)
-            self._lose_again(self.records[0])
+            self.lose(self.records[0])
 
     def mark_all_lost(self, *, renege: bool = False) -> None:
         """A timeout: everything not SACKed is lost again; ``renege`` forgets what was SACKed (RFC 2018 §8)."""
@@ -247,17 +259,55 @@ class Scoreboard:
         if renege:
             self.sacked = 0
             self.high_sack = 0
+        self.flight.rebuild(self.records)
         self._next = 0
         self._lost_to = self.records[-1].end if self.records else 0
+
+    def mark_below(self, upto: int) -> None:
+        """Take everything not SACKed below ``upto`` for lost, whatever happened to it before."""
+        for record in self.records:
+            if record.start >= upto:
+                break
+            self.lose(record)
+        self._lost_to = max(self._lost_to, upto)
+
+    def forget_sacked(self) -> None:
+        """What the peer SACKed it may have thrown away since (RFC 2018 §8): it counts as in flight."""
+        for record in self.records:
+            record.sacked = False
+        self.sacked = 0
+        self.high_sack = 0
+        self.flight.rebuild(self.records)
+
+    def forget_lost(self) -> None:
+        """What was taken for lost and not sent again is in flight after all."""
+        for record in self.records:
+            record.lost = record.waiting = False
+        self.waiting = 0
+        self._lost_to = 0
+        self.flight.rebuild(self.records)
+
+    def sacked_segments(self, smss: int, enough: int) -> int:
+        """How many segments of ``smss`` octets were SACKed at least; no more than ``enough`` are looked for."""
+        records = self.records
+        index = bisect_left(self.starts, self.high_sack) - 1 if self.sacked else -1
+        segments = 0
+        while index >= 0 and segments < enough:
+            record = records[index]
+            if record.sacked:
+                segments += -(-(record.end - record.start) // smss)
+            index -= 1
+        return segments
 
     def mark_larger(self, octets: int) -> bool:
         """Take for lost what may have travelled in segments of more than ``octets`` payload; was there any?"""
         for record in self.records:
             if record.end - record.start > octets:
-                self._lose_again(record)
+                self.lose(record)
         return self.waiting > 0
 
-    def _lose_again(self, record: Sent) -> None:
+    def lose(self, record: Sent) -> None:
+        """Take the record for lost, even where it was sent again before."""
         if not record.sacked and not record.waiting:
             record.lost = False
             if record.extra:
@@ -275,6 +325,7 @@ class Scoreboard:
             self.extra -= octets
             record.extra = False
             return
+        self.flight.land(record)
         record.waiting = True
         self.waiting += octets
         self._next = min(self._next, record.start)
@@ -318,14 +369,21 @@ class Scoreboard:
             record.waiting = False
             self.waiting -= octets
             self._next = record.end
-        elif not record.lost:
-            record.extra = True
-            self.extra += octets
+        else:
+            self.flight.land(record)
+            if not (record.lost or record.extra):
+                record.extra = True
+                self.extra += octets
+        self.flight.launch(record)
         record.resent = True
         record.sent_at = now
 
     def clear(self) -> None:
         """Forget everything."""
+        for record in self.records:
+            record.before = record.after = None
         self.records.clear()
+        self.flight = Flight()
         self.starts.clear()
+        self.delivered = []
         self.sacked = self.waiting = self.extra = 0
