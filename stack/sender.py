@@ -80,7 +80,10 @@ def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> No
     board.acknowledge(ack)
     options = run.options
     if board.acked_sent_at >= 0.0:
-        tcb.rtt.sample(now - board.acked_sent_at, 1 + acked // (2 * tcb.segment_size))
+        rtt = now - board.acked_sent_at
+        tcb.rtt.sample(rtt, 1 + acked // (2 * tcb.segment_size))
+        if tcb.control.wants_rtt:
+            tcb.control.on_round_trip(rtt, ack, tcb.snd_nxt)
     elif tcb.timestamps and options.ts_ecr and options.ts_val is not None:
         echoed = ((int(now * 1000.0) + tcb.clock_offset) - options.ts_ecr) & MASK
         # RFC 7323 §4: the echo tells which transmission was acknowledged. One older than the retransmission says
