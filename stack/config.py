@@ -20,7 +20,10 @@ class TcpConfig:
     ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1); ``mss`` is
     the most that is announced and sent in a segment, options included (0: what the MTU allows; RFC 9293 §3.7.1);
     ``user_timeout`` is how long octets may stay unacknowledged (0: R2 alone decides; RFC 9293 §3.8.3, RFC 5482);
-    ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL).
+    ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL); ``window_scale`` the shift that
+    is offered (0-14; -1: the least with which the whole receive buffer can be advertised, RFC 7323 §2.2);
+    ``insecure_rst`` and ``insecure_syn`` turn the checks of RFC 5961 §3.2 and §4.2 off: any RST or SYN within the
+    window ends the connection.
     Raises ValueError, one line, for a delay of acknowledgments or an interval outside what RFC 9293 allows.
     """
 
@@ -54,9 +57,14 @@ class TcpConfig:
     mss: int = 0
     user_timeout: float = 0.0
     fin_wait_2: float = 0.0
+    window_scale: int = -1
+    insecure_rst: bool = False
+    insecure_syn: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.delayed_ack < 0.5:
-            raise ValueError(f"delayed_ack must be at least 0 and less than 0.5 seconds, not {self.delayed_ack}")
+            raise ValueError(f"delayed_ack must be 0 or more and less than half a second, not {self.delayed_ack}")
         if self.keepalive_idle <= 0.0 or self.keepalive_interval <= 0.0:
             raise ValueError("keepalive_idle and keepalive_interval must be more than 0 seconds")
+        if not -1 <= self.window_scale <= 14:
+            raise ValueError(f"window_scale must be 0 to 14, or -1, not {self.window_scale}")

@@ -229,7 +229,8 @@ class Flow:
                 self.tell(event)
         if not self.announced and not self.over and self.handshake.ready:
             self._announce()
-        if connection.state is State.CLOSED and not self.over:
+        if connection.state is State.CLOSED and not self.over and not connection.out:
+            # Not before its last words, a reset it may be, have been taken.
             self.leave()
         self.stack.touch(self)
         if self.stack.trace is not None:
