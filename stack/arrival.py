@@ -197,7 +197,11 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
         return
     # Fourth, check the SYN bit (RFC 5961 §4.2).
     if flags & SYN:
-        sender.challenge(tcb, now)
+        if tcb.config.insecure_syn and seq >= rcv_nxt:
+            tcb.send_reset(tcb.snd_nxt, ACK)
+            closing.fail(tcb, errno.ECONNRESET, "connection reset by a SYN")
+        else:
+            sender.challenge(tcb, now)
         return
     # Fifth, check the ACK field.
     if not flags & ACK:
@@ -269,7 +273,8 @@ def _unacceptable(tcb: Tcb, run: Run, now: float) -> None:
 
 def _reset_arrives(tcb: Tcb, run: Run, now: float) -> None:
     """Second step: only the exact number resets, another one within the window is challenged."""
-    if run.seq != tcb.rcv_nxt:
+    insecure = tcb.config.insecure_rst and tcb.rcv_nxt <= run.seq < tcb.rcv_adv
+    if run.seq != tcb.rcv_nxt and not insecure:
         tcb.drop("out_of_window")
         if tcb.rcv_nxt < run.seq < tcb.rcv_adv:
             sender.challenge(tcb, now)

@@ -60,7 +60,8 @@ class Stack:
     """A TCP/IP host with its own addresses.
 
     ``addresses`` in CIDR or plain text form; ``config`` is the base of every connection's settings, of which
-    ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for. Raises
+    ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for;
+    ``dialling`` and ``listening`` are the security of connections and listeners that are given none. Raises
     ValueError for an address that is none. Times are seconds of one monotonic clock, passed in.
     """
 
@@ -71,6 +72,8 @@ class Stack:
         random: Callable[[int], bytes],
         config: TcpConfig | None = None,
         points: CodePoints = POINTS,
+        dialling: Security | None = None,
+        listening: Security | None = None,
     ) -> None:
         interfaces = [ipaddress.ip_interface(address) for address in addresses]
         self.addresses = tuple(interface.ip.packed for interface in interfaces)
@@ -82,8 +85,9 @@ class Stack:
         if not self.addresses:
             raise ValueError("a stack needs at least one address")
         self.random = random
-        self.config = config or TcpConfig()
-        self._config_v6 = replace(self.config, ip_header=40)
+        self.dialling = dialling or Security()
+        self.listening = listening or Security()
+        self.configure(config or TcpConfig())
         self.points = points
         self.now = 0.0
         self.drops: Counter[str] = Counter()
@@ -106,6 +110,11 @@ class Stack:
         self._fragments = Reassembler()
         self._answers = RateLimit(_ANSWERS_PER_SECOND, _ANSWERS_AT_ONCE)
 
+    def configure(self, config: TcpConfig) -> None:
+        """Settings of the connections that begin from now on and are given none of their own."""
+        self.config = config
+        self._config_v6 = replace(config, ip_header=40)
+
     # --- the six verbs -----------------------------------------------------------------------------------
 
     def connect(
@@ -125,7 +134,7 @@ class Stack:
         ENOKEY) where it cannot begin. Failure after that is told by a ``Closed`` event.
         """
         self.now = now
-        return dial.connect(self, remote, local_port, local_address, security or Security(), config, now)
+        return dial.connect(self, remote, local_port, local_address, security or self.dialling, config, now)
 
     def listen(
         self,
@@ -148,7 +157,7 @@ class Stack:
             raise OSError(errno.EADDRNOTAVAIL, f"{address} is not an address of this stack")
         if (local, port) in self._listeners:
             raise OSError(errno.EADDRINUSE, f"port {port} is already listening")
-        listener = Listener(self, local, port, security or Security(), max(backlog, 1), config)
+        listener = Listener(self, local, port, security or self.listening, max(backlog, 1), config)
         self._listeners[local, port] = listener
         return listener
 

@@ -342,7 +342,9 @@ class Tcb:
 
     @property
     def wanted_wscale(self) -> int:
-        """The least shift with which the whole receive buffer can be advertised (RFC 7323 §2.2)."""
+        """The shift to offer: the least with which the whole receive buffer can be advertised (RFC 7323 §2.2)."""
+        if self.config.window_scale >= 0:
+            return self.config.window_scale
         shift = 0
         while shift < _MAX_WSCALE and self.config.receive_buffer >> shift > 0xFFFF:
             shift += 1
