@@ -63,7 +63,7 @@ class TcpConfig:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.delayed_ack < 0.5:
-            raise ValueError(f"delayed_ack must be at least 0 and less than 0.5 seconds, not {self.delayed_ack}")
+            raise ValueError(f"delayed_ack must be 0 or more and less than half a second, not {self.delayed_ack}")
         if self.keepalive_idle <= 0.0 or self.keepalive_interval <= 0.0:
             raise ValueError("keepalive_idle and keepalive_interval must be more than 0 seconds")
         if not -1 <= self.window_scale <= 14:
