@@ -24,6 +24,7 @@ from . import dial, icmp, icmp_errors
 from .alarms import Alarms
 from .attempt import Attempt
 from .batch import Batch, Checksum, Octets
+from .bindings import Bindings
 from .checksum import ones_complement_sum, pseudo_header_sum
 from .config import TcpConfig
 from .connection import Connection
@@ -60,8 +61,7 @@ class Stack:
     """A TCP/IP host with its own addresses.
 
     ``addresses`` in CIDR or plain text form; ``config`` is the base of every connection's settings, of which
-    ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for;
-    ``dialling`` and ``listening`` are the security of connections and listeners that are given none. Raises
+    ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for. Raises
     ValueError for an address that is none. Times are seconds of one monotonic clock, passed in.
     """
 
@@ -72,8 +72,6 @@ class Stack:
         random: Callable[[int], bytes],
         config: TcpConfig | None = None,
         points: CodePoints = POINTS,
-        dialling: Security | None = None,
-        listening: Security | None = None,
     ) -> None:
         interfaces = [ipaddress.ip_interface(address) for address in addresses]
         self.addresses = tuple(interface.ip.packed for interface in interfaces)
@@ -85,8 +83,6 @@ class Stack:
         if not self.addresses:
             raise ValueError("a stack needs at least one address")
         self.random = random
-        self.dialling = dialling or Security()
-        self.listening = listening or Security()
         self.configure(config or TcpConfig())
         self.points = points
         self.now = 0.0
@@ -102,6 +98,7 @@ class Stack:
         self.passive = Passive(self)
         self.out: list[bytes] = []
         self._listeners: dict[tuple[bytes | None, int], Listener] = {}
+        self.bindings = Bindings(self._listeners, self.flows)
         self._numbers = InitialNumbers(random(32))
         self._alarms = Alarms()
         self._dirty: dict[Carrier, None] = {}
@@ -134,7 +131,7 @@ class Stack:
         ENOKEY) where it cannot begin. Failure after that is told by a ``Closed`` event.
         """
         self.now = now
-        return dial.connect(self, remote, local_port, local_address, security or self.dialling, config, now)
+        return dial.connect(self, remote, local_port, local_address, security or Security(), config, now)
 
     def listen(
         self,
@@ -157,7 +154,7 @@ class Stack:
             raise OSError(errno.EADDRNOTAVAIL, f"{address} is not an address of this stack")
         if (local, port) in self._listeners:
             raise OSError(errno.EADDRINUSE, f"port {port} is already listening")
-        listener = Listener(self, local, port, security or self.listening, max(backlog, 1), config)
+        listener = Listener(self, local, port, security or Security(), max(backlog, 1), config)
         self._listeners[local, port] = listener
         return listener
 
@@ -383,10 +380,10 @@ class Stack:
 
         Its handshake is the caller's to set. ``config`` None: the stack's own.
         """
-        if len(key[0]) == 4:
-            config = config or self.config
-        else:
-            config = replace(config, ip_header=40) if config is not None else self._config_v6
+        ip_header = 20 if len(key[0]) == 4 else 40
+        config = config or (self.config if ip_header == 20 else self._config_v6)
+        if config.ip_header != ip_header:
+            config = replace(config, ip_header=ip_header)
         numbers = self._numbers
         number = numbers.number(key, now) if iss is None else iss
         connection = Connection(config, number, clock_offset=numbers.offset(key))

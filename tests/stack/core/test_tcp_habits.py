@@ -11,7 +11,6 @@ from stack.config import TcpConfig
 from stack.events import Closed
 from stack.host import Stack
 from stack.run import ACK, RST, SYN
-from stack.security import Security
 from stack.states import State
 from tests.stack.core.script import IRS, ISS, Script
 
@@ -55,12 +54,8 @@ def test_the_shift_may_be_chosen() -> None:
     assert isinstance(syn.options, Options)
 
 
-def test_a_stack_has_a_security_for_those_who_name_none() -> None:
-    stack = Stack(["10.0.0.1"], random=bytes, dialling=Security(edo="strict"), listening=Security(edo="lenient"))
-    assert stack.listen(80).security.edo == "lenient"
-    assert stack.listen(81, security=Security()).security.edo is None
-    stack.connect(("10.0.0.2", 80), now=0.0)
-    assert bytes.fromhex("fe040ed0") in bytes(stack.take_output(0.0).packets[0])
+def test_a_stack_takes_settings_for_what_begins_later() -> None:
+    stack = Stack(["10.0.0.1"], random=bytes)
     stack.configure(TcpConfig(mss=1000))
     stack.connect(("10.0.0.2", 81), now=0.0)
     assert bytes.fromhex("020403e8") in bytes(stack.take_output(0.0).packets[0])
