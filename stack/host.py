@@ -299,13 +299,8 @@ class Stack:
         return True
 
     def _listener(self, key: FlowKey) -> Listener | None:
-        address, port = key[0], key[1]
-        listeners = self._listeners
-        return (
-            listeners.get((address, port))
-            or listeners.get((bytes(len(address)), port))
-            or listeners.get((None, port))
-        )
+        address, port, find = key[0], key[1], self._listeners.get
+        return find((address, port)) or find((bytes(len(address)), port)) or find((None, port))
 
     def _unmatched(self, key: FlowKey, segment: Segment, now: float) -> None:
         """A segment of no connection: LISTEN or CLOSED (RFC 9293 §3.10.7.1, §3.10.7.2)."""
