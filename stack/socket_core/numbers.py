@@ -1,0 +1,75 @@
+"""The numbers that stand for options, flags and requests: Linux's, named as in Python's ``socket``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+AF_INET: Final = 2
+AF_INET6: Final = 10
+SOCK_STREAM: Final = 1
+
+# Levels of options.
+SOL_SOCKET: Final = 1
+IPPROTO_IP: Final = 0
+IPPROTO_TCP: Final = 6
+IPPROTO_IPV6: Final = 41
+
+# SOL_SOCKET.
+SO_REUSEADDR: Final = 2
+SO_TYPE: Final = 3
+SO_ERROR: Final = 4
+SO_SNDBUF: Final = 7
+SO_RCVBUF: Final = 8
+SO_KEEPALIVE: Final = 9
+SO_OOBINLINE: Final = 10
+SO_LINGER: Final = 13
+SO_REUSEPORT: Final = 15
+SO_RCVLOWAT: Final = 18
+SO_SNDLOWAT: Final = 19
+SO_ACCEPTCONN: Final = 30
+SO_PROTOCOL: Final = 38
+SO_DOMAIN: Final = 39
+
+# IPPROTO_IP and IPPROTO_IPV6.
+IP_TOS: Final = 1
+IP_TTL: Final = 2
+IPV6_UNICAST_HOPS: Final = 16
+IPV6_V6ONLY: Final = 26
+IPV6_TCLASS: Final = 67
+
+# IPPROTO_TCP.
+TCP_NODELAY: Final = 1
+TCP_MAXSEG: Final = 2
+TCP_CORK: Final = 3
+TCP_KEEPIDLE: Final = 4
+TCP_KEEPINTVL: Final = 5
+TCP_KEEPCNT: Final = 6
+TCP_SYNCNT: Final = 7
+TCP_LINGER2: Final = 8
+TCP_DEFER_ACCEPT: Final = 9
+TCP_WINDOW_CLAMP: Final = 10
+TCP_INFO: Final = 11
+TCP_QUICKACK: Final = 12
+TCP_CONGESTION: Final = 13
+TCP_USER_TIMEOUT: Final = 18
+TCP_NOTSENT_LOWAT: Final = 25
+
+# Flags of send and recv.
+MSG_OOB: Final = 0x1
+MSG_PEEK: Final = 0x2
+MSG_TRUNC: Final = 0x20
+MSG_DONTWAIT: Final = 0x40
+MSG_WAITALL: Final = 0x100
+MSG_NOSIGNAL: Final = 0x4000
+MSG_MORE: Final = 0x8000
+MSG_FASTOPEN: Final = 0x20000000
+
+# shutdown.
+SHUT_RD: Final = 0
+SHUT_WR: Final = 1
+SHUT_RDWR: Final = 2
+
+# ioctl.
+SIOCINQ: Final = 0x541B
+SIOCOUTQ: Final = 0x5411
+SIOCOUTQNSD: Final = 0x894B

@@ -1,0 +1,348 @@
+"""Socket options that are values: what each may be, what it reads as, and which setting of TCP it makes."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from ..config import TcpConfig
+from ..congestion.registry import CONTROLLERS
+from .errors import SocketError
+from .numbers import (
+    IP_TOS,
+    IP_TTL,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPPROTO_TCP,
+    IPV6_TCLASS,
+    IPV6_UNICAST_HOPS,
+    IPV6_V6ONLY,
+    SO_KEEPALIVE,
+    SO_LINGER,
+    SO_OOBINLINE,
+    SO_PROTOCOL,
+    SO_RCVBUF,
+    SO_RCVLOWAT,
+    SO_REUSEADDR,
+    SO_SNDBUF,
+    SO_SNDLOWAT,
+    SO_TYPE,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_CONGESTION,
+    TCP_CORK,
+    TCP_DEFER_ACCEPT,
+    TCP_KEEPCNT,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
+    TCP_LINGER2,
+    TCP_MAXSEG,
+    TCP_NODELAY,
+    TCP_NOTSENT_LOWAT,
+    TCP_QUICKACK,
+    TCP_SYNCNT,
+    TCP_USER_TIMEOUT,
+    TCP_WINDOW_CLAMP,
+)
+from .profile import Profile
+
+_INT: Final = struct.Struct("i")
+_LINGER: Final = struct.Struct("ii")
+# Bounds as Linux has them.
+_LEAST_MSS: Final = 88
+_MOST_MSS: Final = 32767
+_MOST_KEEP: Final = 32767
+_MOST_COUNT: Final = 127
+_MOST_LINGER2: Final = 120
+
+Value = int | bytes
+
+
+@dataclass(slots=True)
+class Settings:
+    """The options of one socket. ``tcp`` holds those that are settings of TCP, by ``TcpConfig``'s names.
+
+    Buffer sizes in octets as they were asked for (0: not), ``linger`` in seconds (-1: off), ``user_mss`` in octets
+    (0: none), ``notsent_lowat`` in octets (0: none), ``linger2`` and ``defer_accept`` in seconds.
+    """
+
+    profile: Profile
+    base: TcpConfig
+    tcp: dict[str, Any] = field(default_factory=dict)
+    receive_buffer: int = 0
+    send_buffer: int = 0
+    window_clamp: int = 0
+    reuse_address: bool = False
+    linger: int = -1
+    receive_lowat: int = 1
+    cork: bool = False
+    quick_ack: bool = False
+    defer_accept: int = 0
+    linger2: int = 0
+    notsent_lowat: int = 0
+    tos: int = 0
+    v6only: bool = False
+
+    def copy(self) -> Settings:
+        """The settings that an accepted socket inherits."""
+        return replace(self, tcp=dict(self.tcp))
+
+    def config(self) -> TcpConfig:
+        """What TCP is to be told."""
+        changes = dict(self.tcp)
+        if self.receive_buffer:
+            changes["receive_buffer"] = self.receive_buffer
+        if self.window_clamp:
+            changes["receive_buffer"] = min(
+                changes.get("receive_buffer", self.base.receive_buffer), self.window_clamp
+            )
+        if self.send_buffer:
+            changes["send_buffer"] = self.send_buffer
+        return replace(self.base, **changes) if changes else self.base
+
+    def set(self, level: int, name: int, value: Value) -> None:
+        """Take one option; SocketError: ENOPROTOOPT not known or not to be set, EINVAL the value is none of its."""
+        setter = _SETTERS.get((level, name))
+        if setter is None:
+            raise SocketError(errno.ENOPROTOOPT)
+        setter(self, value)
+
+    def get(self, level: int, name: int) -> Value:
+        """What one option reads as; SocketError ENOPROTOOPT where there is no such option."""
+        getter = _GETTERS.get((level, name))
+        if getter is None:
+            raise SocketError(errno.ENOPROTOOPT)
+        return getter(self)
+
+    def buffer(self, name: str) -> int:
+        """What SO_RCVBUF ("receive_buffer") or SO_SNDBUF ("send_buffer") reads as, octets."""
+        asked: int = getattr(self, name) or getattr(self.base, name)
+        return max(asked * self.profile.buffer_factor, self.profile.least_buffer)
+
+
+def integer(value: Value) -> int:
+    """The number in an option's value: itself, or the machine's int; SocketError EINVAL where it is too short."""
+    if isinstance(value, int):
+        return value
+    if len(value) < _INT.size:
+        raise SocketError(errno.EINVAL)
+    number: int = _INT.unpack_from(value)[0]
+    return number
+
+
+def _bounded(value: Value, least: int, most: int) -> int:
+    number = integer(value)
+    if not least <= number <= most:
+        raise SocketError(errno.EINVAL)
+    return number
+
+
+def _switch(name: str) -> Callable[[Settings, Value], None]:
+    def setter(settings: Settings, value: Value) -> None:
+        setattr(settings, name, bool(integer(value)))
+
+    return setter
+
+
+def _attribute(name: str, least: int, most: int) -> Callable[[Settings, Value], None]:
+    def setter(settings: Settings, value: Value) -> None:
+        setattr(settings, name, _bounded(value, least, most))
+
+    return setter
+
+
+def _tcp(name: str, least: int, most: int, *, divisor: float = 0.0) -> Callable[[Settings, Value], None]:
+    """An option that is a setting of TCP: a number, or with ``divisor`` a time in fractions of a second."""
+
+    def setter(settings: Settings, value: Value) -> None:
+        number = _bounded(value, least, most)
+        settings.tcp[name] = number / divisor if divisor else number
+
+    return setter
+
+
+def _read(name: str) -> Callable[[Settings], Value]:
+    return lambda settings: int(getattr(settings, name))
+
+
+def _read_tcp(name: str, factor: float = 1) -> Callable[[Settings], Value]:
+    return lambda settings: round(settings.tcp.get(name, getattr(settings.base, name)) * factor)
+
+
+def _set_buffer(name: str) -> Callable[[Settings, Value], None]:
+    def setter(settings: Settings, value: Value) -> None:
+        profile = settings.profile
+        number = integer(value) & 0xFFFFFFFF
+        most = profile.largest_buffer // profile.buffer_factor
+        setattr(settings, name, max(min(number, most), profile.least_buffer // profile.buffer_factor))
+
+    return setter
+
+
+def _read_buffer(name: str) -> Callable[[Settings], Value]:
+    return lambda settings: settings.buffer(name)
+
+
+def _set_linger(settings: Settings, value: Value) -> None:
+    if isinstance(value, int) or len(value) < _LINGER.size:
+        raise SocketError(errno.EINVAL)
+    on, seconds = _LINGER.unpack_from(value)
+    settings.linger = max(seconds, 0) if on else -1
+
+
+def _read_linger(settings: Settings) -> Value:
+    return _LINGER.pack(settings.linger >= 0, max(settings.linger, 0))
+
+
+def _set_lowat(settings: Settings, value: Value) -> None:
+    number = integer(value)
+    # A negative one means as much as there can be (Linux).
+    settings.receive_lowat = max(number, 1) if number >= 0 else 0x7FFFFFFF
+
+
+def _set_oob_inline(settings: Settings, value: Value) -> None:
+    """Urgent data is in line, always (RFC 6093 §5)."""
+    if not integer(value):
+        raise SocketError(errno.EOPNOTSUPP)
+
+
+def _set_nodelay(settings: Settings, value: Value) -> None:
+    settings.tcp["nagle"] = not integer(value)
+
+
+def _read_nodelay(settings: Settings) -> Value:
+    return int(not settings.tcp.get("nagle", settings.base.nagle))
+
+
+def _set_keepalive(settings: Settings, value: Value) -> None:
+    settings.tcp["keepalive"] = bool(integer(value))
+
+
+def _set_mss(settings: Settings, value: Value) -> None:
+    number = integer(value)
+    if number and not _LEAST_MSS <= number <= _MOST_MSS:
+        raise SocketError(errno.EINVAL)
+    settings.tcp["mss"] = number
+
+
+def _set_quick_ack(settings: Settings, value: Value) -> None:
+    settings.quick_ack = bool(integer(value) & 1)
+    if settings.quick_ack:
+        settings.tcp["delayed_ack"] = 0.0
+    else:
+        settings.tcp.pop("delayed_ack", None)
+
+
+def _set_linger2(settings: Settings, value: Value) -> None:
+    number = integer(value)
+    settings.linger2 = -1 if number < 0 else 0 if number > _MOST_LINGER2 else number
+    settings.tcp["fin_wait_2"] = float(max(settings.linger2, 0))
+
+
+def _set_clamp(settings: Settings, value: Value) -> None:
+    number = integer(value)
+    if number < 0:
+        raise SocketError(errno.EINVAL)
+    settings.window_clamp = max(number, settings.profile.least_buffer // 2) if number else 0
+
+
+def _set_congestion(settings: Settings, value: Value) -> None:
+    if isinstance(value, int):
+        raise SocketError(errno.EINVAL)
+    name = value.split(b"\0", 1)[0].decode("ascii", "replace")
+    if name not in CONTROLLERS:
+        raise SocketError(errno.ENOENT)
+    settings.tcp["congestion"] = name
+
+
+def _read_congestion(settings: Settings) -> Value:
+    name: str = settings.tcp.get("congestion", settings.base.congestion)
+    return name.encode()
+
+
+def _set_user_timeout(settings: Settings, value: Value) -> None:
+    settings.tcp["user_timeout"] = _bounded(value, 0, 0x7FFFFFFF) / 1000.0
+
+
+def _set_tos(settings: Settings, value: Value) -> None:
+    """The octet's ECN bits belong to TCP (RFC 3168 §5), the rest is the DSCP (RFC 2474 §3)."""
+    number = integer(value)
+    if not -1 <= number <= 0xFF:
+        raise SocketError(errno.EINVAL)
+    settings.tos = max(number, 0) & 0xFC
+    settings.tcp["dscp"] = settings.tos >> 2
+
+
+def _set_ttl(settings: Settings, value: Value) -> None:
+    number = integer(value)
+    if number == -1:
+        settings.tcp.pop("ttl", None)
+    elif not 1 <= number <= 255:
+        raise SocketError(errno.EINVAL)
+    else:
+        settings.tcp["ttl"] = number
+
+
+_SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
+    (SOL_SOCKET, SO_REUSEADDR): _switch("reuse_address"),
+    (SOL_SOCKET, SO_KEEPALIVE): _set_keepalive,
+    (SOL_SOCKET, SO_OOBINLINE): _set_oob_inline,
+    (SOL_SOCKET, SO_RCVBUF): _set_buffer("receive_buffer"),
+    (SOL_SOCKET, SO_SNDBUF): _set_buffer("send_buffer"),
+    (SOL_SOCKET, SO_LINGER): _set_linger,
+    (SOL_SOCKET, SO_RCVLOWAT): _set_lowat,
+    (IPPROTO_IP, IP_TOS): _set_tos,
+    (IPPROTO_IP, IP_TTL): _set_ttl,
+    (IPPROTO_IPV6, IPV6_TCLASS): _set_tos,
+    (IPPROTO_IPV6, IPV6_UNICAST_HOPS): _set_ttl,
+    (IPPROTO_IPV6, IPV6_V6ONLY): _switch("v6only"),
+    (IPPROTO_TCP, TCP_NODELAY): _set_nodelay,
+    (IPPROTO_TCP, TCP_MAXSEG): _set_mss,
+    (IPPROTO_TCP, TCP_CORK): _switch("cork"),
+    (IPPROTO_TCP, TCP_KEEPIDLE): _tcp("keepalive_idle", 1, _MOST_KEEP, divisor=1.0),
+    (IPPROTO_TCP, TCP_KEEPINTVL): _tcp("keepalive_interval", 1, _MOST_KEEP, divisor=1.0),
+    (IPPROTO_TCP, TCP_KEEPCNT): _tcp("keepalive_probes", 1, _MOST_COUNT),
+    (IPPROTO_TCP, TCP_SYNCNT): _tcp("syn_retries", 1, _MOST_COUNT),
+    (IPPROTO_TCP, TCP_LINGER2): _set_linger2,
+    (IPPROTO_TCP, TCP_DEFER_ACCEPT): _attribute("defer_accept", -0x80000000, 0x7FFFFFFF),
+    (IPPROTO_TCP, TCP_WINDOW_CLAMP): _set_clamp,
+    (IPPROTO_TCP, TCP_QUICKACK): _set_quick_ack,
+    (IPPROTO_TCP, TCP_CONGESTION): _set_congestion,
+    (IPPROTO_TCP, TCP_USER_TIMEOUT): _set_user_timeout,
+    (IPPROTO_TCP, TCP_NOTSENT_LOWAT): _attribute("notsent_lowat", 0, 0x7FFFFFFF),
+}
+
+_GETTERS: Final[dict[tuple[int, int], Callable[[Settings], Value]]] = {
+    (SOL_SOCKET, SO_REUSEADDR): _read("reuse_address"),
+    (SOL_SOCKET, SO_KEEPALIVE): _read_tcp("keepalive"),
+    (SOL_SOCKET, SO_OOBINLINE): lambda _: 1,
+    (SOL_SOCKET, SO_RCVBUF): _read_buffer("receive_buffer"),
+    (SOL_SOCKET, SO_SNDBUF): _read_buffer("send_buffer"),
+    (SOL_SOCKET, SO_LINGER): _read_linger,
+    (SOL_SOCKET, SO_RCVLOWAT): _read("receive_lowat"),
+    (SOL_SOCKET, SO_SNDLOWAT): lambda _: 1,
+    (SOL_SOCKET, SO_TYPE): lambda _: SOCK_STREAM,
+    (SOL_SOCKET, SO_PROTOCOL): lambda _: IPPROTO_TCP,
+    (IPPROTO_IP, IP_TOS): _read("tos"),
+    (IPPROTO_IP, IP_TTL): _read_tcp("ttl"),
+    (IPPROTO_IPV6, IPV6_TCLASS): _read("tos"),
+    (IPPROTO_IPV6, IPV6_UNICAST_HOPS): _read_tcp("ttl"),
+    (IPPROTO_IPV6, IPV6_V6ONLY): _read("v6only"),
+    (IPPROTO_TCP, TCP_NODELAY): _read_nodelay,
+    (IPPROTO_TCP, TCP_MAXSEG): _read_tcp("mss"),
+    (IPPROTO_TCP, TCP_CORK): _read("cork"),
+    (IPPROTO_TCP, TCP_KEEPIDLE): _read_tcp("keepalive_idle"),
+    (IPPROTO_TCP, TCP_KEEPINTVL): _read_tcp("keepalive_interval"),
+    (IPPROTO_TCP, TCP_KEEPCNT): _read_tcp("keepalive_probes"),
+    (IPPROTO_TCP, TCP_SYNCNT): _read_tcp("syn_retries"),
+    (IPPROTO_TCP, TCP_LINGER2): _read("linger2"),
+    (IPPROTO_TCP, TCP_DEFER_ACCEPT): _read("defer_accept"),
+    (IPPROTO_TCP, TCP_WINDOW_CLAMP): _read("window_clamp"),
+    (IPPROTO_TCP, TCP_QUICKACK): _read("quick_ack"),
+    (IPPROTO_TCP, TCP_CONGESTION): _read_congestion,
+    (IPPROTO_TCP, TCP_USER_TIMEOUT): _read_tcp("user_timeout", 1000),
+    (IPPROTO_TCP, TCP_NOTSENT_LOWAT): _read("notsent_lowat"),
+}
