@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 
-from . import closing, receiver, sender, timers
+from . import closing, delivery, ecn, pacing, receiver, recovery, sender, timers
 from .congestion import find
 from .events import Established
-from .run import ACK, FIN, PSH, RST, SYN, URG, Run
+from .run import ACK, CWR, FIN, PSH, RST, SYN, URG, Run
 from .states import State, Trigger
 from .tcb import HALF, MASK, NEVER, Tcb
 
@@ -32,6 +32,7 @@ def segment_arrives(tcb: Tcb, run: Run, now: float) -> None:
         and tcb.incoming.ranges is None
         and run.length <= tcb.rcv_adv - tcb.rcv_nxt
         and not run.options.sack
+        and run.ecn != ecn.CE
         and tcb.peer_fin < 0
         and not tcb.read_closed
         and _predicted(tcb, run, now)
@@ -83,6 +84,7 @@ def _take_syn(tcb: Tcb, run: Run) -> None:
     tcb.snd_wl1 = run.seq
     tcb.snd_wl2 = run.ack if run.flags & ACK else tcb.iss
     tcb.take_syn_options(run.options)
+    ecn.take_syn(tcb, run.flags)
 
 
 def _send_syn_ack(tcb: Tcb, run: Run, now: float) -> None:
@@ -110,6 +112,7 @@ def _without_syn(run: Run, flags: int = ACK) -> Run:
         run.length,
         urgent=max(run.urgent - 1, 0),
         segments=run.segments,
+        ecn=run.ecn,
         cipher=run.cipher,
     )
 
@@ -126,7 +129,13 @@ def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
             return
         acceptable = True
     if flags & RST:
-        if acceptable:
+        if acceptable and tcb.ecn_offered:
+            # It may be the offer that was refused: once more without (RFC 3168 §6.1.1.1).
+            tcb.ecn_offered = False
+            tcb.syn_sent_at = now
+            timers.send_syn(tcb)
+            tcb.rexmt_at = now + tcb.rtt.rto
+        elif acceptable:
             closing.fail(tcb, errno.ECONNREFUSED, "connection refused")
         else:
             tcb.drop("bad_ack")
@@ -156,6 +165,10 @@ def establish(tcb: Tcb, now: float) -> None:
     else:
         tcb.rtt.syn_was_lost()
     tcb.control = find(tcb.config.congestion)(tcb.initial_window)
+    ecn.established(tcb)
+    delivery.established(tcb, now)
+    pacing.established(tcb)
+    tcb.loss = recovery.make(tcb)
     tcb.retries = 0
     tcb.recover = tcb.iss
     tcb.rexmt_at = NEVER
@@ -176,6 +189,7 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
     if tcb.state is _SYN_RECEIVED and flags & SYN and run.seq == tcb.irs and not flags & RST:
         if not flags & ACK:
             # The same SYN again: our answer did not arrive.
+            ecn.syn_again(tcb, flags)
             timers.repeat_syn(tcb, now)
             return
         # Crossed SYNs: this is the peer's SYN-ACK, whose SYN is known already.
@@ -224,6 +238,8 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
         establish(tcb, now)
     elif not sender.take_ack(tcb, run, now):
         return
+    if tcb.ecn and (run.ecn == ecn.CE or flags & CWR):
+        ecn.arrived(tcb, run)
     # Sixth, check the URG bit. Seventh and eighth: text and FIN.
     if flags & URG and run.urgent:
         receiver.take_urgent(tcb, run)

@@ -120,6 +120,7 @@ def acknowledged_fin(tcb: Tcb, now: float) -> None:
 def _quiesce(tcb: Tcb) -> None:
     """Nothing is sent or put together any more."""
     tcb.rexmt_at = NEVER
+    tcb.loss_at = NEVER
     tcb.persist_at = NEVER
     tcb.probing = False
     tcb.scoreboard.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +11,10 @@ class TcpConfig:
     """What one connection's TCP may be told. Sizes in octets, times in seconds.
 
     ``mtu`` is the link's; ``ip_header`` 20 (IPv4) or 40 (IPv6); ``receive_buffer`` and ``send_buffer`` bound
-    what is held; ``timestamps``, ``window_scaling`` and ``sack`` are offered or answered; ``initial_window`` in
+    what is held; ``recovery`` names how losses are found with SACK (rack: RFC 8985; rfc6675), without it NewReno
+    does; ``timestamps``, ``window_scaling`` and ``sack`` are offered or answered; ``ecn``: ECN is
+    offered too, accepted only, or neither (RFC 3168 §6.1.1); ``pacing`` spreads what is sent over the
+    round trip, which some controllers do always; ``initial_window`` in
     segments (RFC 6928); ``rto_min`` and ``rto_max`` bound the timer (RFC 6298 §2.4, 2.5); ``delayed_ack`` 0-0.5
     (RFC 9293 §3.8.6.3); ``syn_retries`` and ``data_retries`` are numbers of retransmissions before giving up
     (R2, RFC 9293 §3.8.3), ``report_retries`` how many before the application is told (R1), unless ``reports`` is
@@ -33,9 +37,12 @@ class TcpConfig:
     send_buffer: int = 1 << 20
     timestamps: bool = True
     window_scaling: bool = True
+    ecn: Literal["off", "accept", "offer"] = "accept"
     sack: bool = True
     nagle: bool = True
     congestion: str = "cubic"
+    pacing: bool = False
+    recovery: str = "rack"
     initial_window: int = 10
     rto_initial: float = 1.0
     rto_min: float = 0.2

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import errno
 
-from . import arrival, closing, pmtu, receiver, sender, timers
+from . import arrival, closing, pacing, pmtu, receiver, sender, timers
 from .config import TcpConfig
 from .congestion import find
 from .events import Event, TcpError
+from .recovery import find as find_recovery
 from .run import ACK, SYN, Run
 from .states import State, Trigger
 from .tcb import NEVER, Tcb
@@ -30,6 +31,10 @@ class Connection(Tcb):
 
     __slots__ = ()
 
+    def __init__(self, config: TcpConfig, iss: int, *, clock_offset: int = 0) -> None:
+        super().__init__(config, iss, clock_offset=clock_offset)
+        find_recovery(config.recovery)
+
     # --- verbs -------------------------------------------------------------------------------------------
 
     def connect(self, now: float) -> None:
@@ -39,6 +44,7 @@ class Connection(Tcb):
         self.resize()
         self.snd_nxt = self.iss + 1
         self.syn_sent_at = now
+        self.ecn_offered = self.config.ecn == "offer"
         timers.send_syn(self)
         self.rexmt_at = now + self.rtt.rto
 
@@ -75,7 +81,10 @@ class Connection(Tcb):
     def take_output(self, now: float) -> list[Run]:
         """Return the runs to be sent now, in order."""
         self.now = now
-        sender.output(self, now)
+        if self.pacer is None:
+            sender.output(self, now)
+        else:
+            pacing.output(self, now)
         if self.ack_now and self.state > _SYN_SENT:
             self.out.append(self.control_run(ACK, self.snd_nxt, receiver.ack_options(self, now)))
         out = self.out
@@ -125,7 +134,8 @@ class Connection(Tcb):
         data = self.incoming.read(limit)
         if data:
             window = self.rcv_adv - self.rcv_nxt
-            free = self.config.receive_buffer - self.incoming.octets
+            # No more than the window field can tell (RFC 7323 §2.2).
+            free = min(self.receive_buffer - self.incoming.octets, 0xFFFF << self.rcv_wscale)
             if free >= 2 * window and free - window >= self.sws_step and self.state < State.CLOSE_WAIT:
                 # The peer may be waiting for room: tell it (RFC 9293 §3.8.6.2.2).
                 self.ack_now = True

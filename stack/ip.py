@@ -231,6 +231,13 @@ class IpTemplate:
             self._start = (6 << 28) | (tos << 20)
             self._sum = 0
 
+    def set_ecn(self, ecn: int) -> None:
+        """Put ``ecn`` (0-3) into the headers that follow (RFC 3168 §5)."""
+        self._sum += ecn - (self._tos & 3)
+        self._tos = self._tos & ~3 | ecn
+        if self._start:
+            self._start = (6 << 28) | (self._tos << 20)
+
     def header(self, payload_octets: int, identification: int = 0) -> bytes:
         """Return the header of a packet with ``payload_octets`` (0-65,515 for IPv4, 0-65,535 for IPv6).
 

@@ -47,6 +47,12 @@ class RttEstimator:
             rto = self._maximum
         self.rto = rto
 
+    def adapt(self, rtt: float) -> None:
+        """A timeout was spurious: the segment took ``rtt`` seconds after all (RFC 4015 §3.2 step 8)."""
+        self.srtt = max(self.srtt, rtt)
+        self.rttvar = max(self.rttvar, rtt / 2)
+        self.rto = min(max(self.srtt + max(4 * self.rttvar, _GRANULARITY), self._minimum), self._maximum)
+
     def back_off(self) -> None:
         """Double the timeout (RFC 6298 §5.5); it stays so until the next measurement (Karn's algorithm)."""
         self.rto = min(self.rto * 2, self._maximum)

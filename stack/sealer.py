@@ -9,7 +9,7 @@ from edo.plan import Plan
 
 from .checksum import fold, ones_complement_sum, pseudo_header_sum
 from .ip import IpTemplate
-from .run import FIN, PSH, SYN, URG, Keystream, Run
+from .run import CWR, FIN, PSH, SYN, URG, Keystream, Run
 
 _FIXED = struct.Struct("!HHIIBBHHH")
 _SHORT = struct.Struct("!H")
@@ -24,7 +24,7 @@ class Sealer:
     (RFC 9293 §3.9.2).
     """
 
-    __slots__ = ("_destination_port", "_ip", "_ip_header", "_ip_size", "_pseudo", "_source_port")
+    __slots__ = ("_destination_port", "_ecn", "_ip", "_ip_header", "_ip_size", "_pseudo", "_source_port")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Sealer:
         dscp: int = 0,
     ) -> None:
         self._ip = IpTemplate(source, destination, ttl=ttl, dscp=dscp)
+        self._ecn = 0
         self._source_port = source_port
         self._destination_port = destination_port
         self._pseudo = pseudo_header_sum(source, destination, 0)
@@ -60,6 +61,8 @@ class Sealer:
         """
         seq = run.seq
         length = run.length
+        if run.ecn != self._ecn:
+            self._mark(run.ecn)
         if length == 0:
             self._packet(run, seq, run.flags, b"", plan, out, sign, cover_options)
             return
@@ -72,11 +75,24 @@ class Sealer:
             return
         view = memoryview(octets)
         flags = run.flags & _NOT_LAST
+        last = run.flags
         start = 0
+        if flags & CWR:
+            # On the first segment only (RFC 3168 §6.1.2).
+            self._packet(run, seq, flags, view[:room], plan, out, sign, cover_options)
+            flags &= ~CWR
+            last &= ~CWR
+            start = room
         while length - start > room:
             self._packet(run, seq + start, flags, view[start : start + room], plan, out, sign, cover_options)
             start += room
-        self._packet(run, seq + start, run.flags, view[start:], plan, out, sign, cover_options)
+        self._packet(run, seq + start, last, view[start:], plan, out, sign, cover_options)
+
+    def _mark(self, ecn: int) -> None:
+        """The packets that follow have ``ecn`` in their IP header (RFC 3168 §5)."""
+        self._ecn = ecn
+        self._ip.set_ecn(ecn)
+        self._ip_size = -1
 
     def _packet(
         self,

@@ -6,11 +6,12 @@ from typing import Final
 
 from edo.options import Options
 
-from . import closing, recovery, timers
+from . import closing, delivery, ecn, timers
 from .receiver import ack_options
-from .run import ACK, FIN, PSH, Run
+from .recovery import FAST, OPEN, in_flight
+from .run import ACK, ECE, FIN, PSH, Run
 from .states import State
-from .tcb import FAST, HALF, MASK, NEVER, OPEN, Tcb
+from .tcb import HALF, MASK, NEVER, Tcb
 
 # No run is longer than this many octets; the sealer cuts runs into segments.
 _RUN_LIMIT: Final = 1 << 16
@@ -33,6 +34,8 @@ def take_ack(tcb: Tcb, run: Run, now: float) -> bool:
     if tcb.snd_wnd == 0 or tcb.persisting:
         # A peer that answers with a closed window is alive (RFC 9293 §3.8.6.1): it is not given up.
         tcb.retries = 0
+    if run.flags & ECE and tcb.ect and ack >= una:
+        ecn.echoed(tcb, run, now)
     if ack > una:
         _take_new_ack(tcb, run, ack - una, window, now)
         return tcb.state is not _CLOSED
@@ -41,12 +44,9 @@ def take_ack(tcb: Tcb, run: Run, now: float) -> bool:
     same_window = window == tcb.snd_wnd
     if not same_window:
         _take_window(tcb, run, window)
-    if tcb.snd_nxt != una:
-        if tcb.sack_ok:
-            if run.options.sack and (fresh := recovery.update(tcb, run)):
-                recovery.on_duplicate(tcb, fresh, now)
-        elif same_window and not run.length and not run.flags & FIN:
-            recovery.on_duplicate(tcb, 0, now)
+    tcb.loss.on_same_ack(tcb, run, same_window and not run.length and not run.flags & FIN, now)
+    if tcb.rates is not None:
+        delivery.acknowledged(tcb, tcb.rates, 0, now)
     return True
 
 
@@ -90,12 +90,11 @@ def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> No
         # that the first did arrive and its acknowledgment was lost: the time since then is no round trip.
         if echoed < HALF and echoed / 1000.0 <= now - board.acked_resent_at + _TICK:
             tcb.rtt.sample(echoed / 1000.0)
-    fresh = recovery.update(tcb, run) if options.sack and tcb.sack_ok else 0
     tcb.retries = 0
     tcb.softly = None
     tcb.progress_at = now
     first_partial = not tcb.partial
-    recovery.on_new_ack(tcb, acked, fresh, now)
+    tcb.loss.on_new_ack(tcb, run, acked, now)
     sending = tcb.sending
     base = sending.base
     sending.release(ack)
@@ -106,6 +105,9 @@ def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> No
     elif tcb.sack_ok or tcb.recovery != FAST or first_partial:
         # RFC 6298 §5.3; without SACK only the first partial ACK restarts it (RFC 6582 §3.2 step 3).
         timers.start_retransmission(tcb, now)
+    tcb.loss.arm(tcb, now)
+    if tcb.rates is not None:
+        delivery.acknowledged(tcb, tcb.rates, acked, now)
     if tcb.fin_queued and ack > sending.end:
         closing.acknowledged_fin(tcb, now)
 
@@ -125,6 +127,8 @@ def output(tcb: Tcb, now: float) -> None:
     if tcb.state < _ESTABLISHED:
         return
     board = tcb.scoreboard
+    if tcb.loss.tail_probe:
+        _probe_tail(tcb, now)
     if board.waiting and not _retransmit(tcb, now):
         return
     nxt = tcb.snd_nxt
@@ -133,7 +137,7 @@ def output(tcb: Tcb, now: float) -> None:
         tcb.cwnd_limited = False
     else:
         _send_new(tcb, nxt, end, now)
-    if tcb.recovery == FAST and tcb.sack_ok:
+    if tcb.recovery == FAST and tcb.loss.rescues:
         _last_resort(tcb, now)
 
 
@@ -142,11 +146,13 @@ def _retransmit(tcb: Tcb, now: float) -> bool:
     board = tcb.scoreboard
     smss = tcb.segment_size
     edge = tcb.snd_una + tcb.snd_wnd
-    pipe = recovery.in_flight(tcb)
+    pipe = in_flight(tcb)
     forced = tcb.fast_retransmit
     tcb.fast_retransmit = False
     while (index := board.next_waiting()) >= 0:
         room = tcb.control.cwnd - pipe
+        if tcb.pacer is not None:
+            room = min(room, tcb.pacer.credit)
         if forced:
             # The first one goes whatever the pipe says (RFC 6675 §5 step 4.3, RFC 6298 §5.4).
             room = max(room, smss)
@@ -175,8 +181,40 @@ def _resend(tcb: Tcb, index: int, most: int, now: float) -> None:
     board.resend(index, now)
     tcb.retransmissions += -(-(record.end - record.start) // tcb.segment_size)
     _emit(tcb, record.start, record.end, ack_options(tcb, now))
-    if tcb.rexmt_at == NEVER:
+    tcb.loss.on_resent(tcb, record, now)
+    if tcb.rexmt_at == NEVER or (tcb.loss.restarts and record.start == tcb.snd_una):
         timers.start_retransmission(tcb, now)
+
+
+def _probe_tail(tcb: Tcb, now: float) -> None:
+    """TLP_send_probe() of RFC 8985 §7.3: a segment of new octets, else the last one again, whatever the window."""
+    loss = tcb.loss
+    loss.tail_probe = False
+    board = tcb.scoreboard
+    if not board.records or tcb.recovery != OPEN:
+        return
+    smss = tcb.segment_size
+    nxt = tcb.snd_nxt
+    edge = tcb.snd_una + tcb.snd_wnd
+    available = tcb.sending.end - nxt
+    size = min(available, edge - nxt, smss)
+    if size > 0 and not tcb.hold_data:
+        fin = tcb.fin_queued and size == available and edge > nxt + size
+        _send_range(tcb, nxt, nxt + size + fin, now)
+        loss.on_probed(tcb, again=False)
+        return
+    index = len(board.records) - 1
+    record = board.records[index]
+    # Where the last segment of the run began; a FIN goes with the octets before it.
+    octets = min(record.end, tcb.sending.end) - record.start
+    start = record.start + max(octets - 1, 0) // smss * smss
+    if record.waiting or (start >= edge and start > tcb.snd_una):
+        return
+    if start > record.start:
+        board.cut(index, start)
+        index += 1
+    _resend(tcb, index, nxt - start, now)
+    loss.on_probed(tcb, again=True)
 
 
 def _last_resort(tcb: Tcb, now: float) -> None:
@@ -188,12 +226,12 @@ def _last_resort(tcb: Tcb, now: float) -> None:
     smss = tcb.segment_size
     if tcb.cwnd_limited or board.waiting:
         return
-    while tcb.control.cwnd - recovery.in_flight(tcb) >= smss:
+    while tcb.control.cwnd - in_flight(tcb) >= smss:
         index = board.next_doubtful()
         if index < 0:
             break
         _resend(tcb, index, smss, now)
-    if tcb.rescued or not tcb.partial or tcb.control.cwnd - recovery.in_flight(tcb) < smss:
+    if tcb.rescued or not tcb.partial or tcb.control.cwnd - in_flight(tcb) < smss:
         return
     index = board.last_unsacked()
     if index >= 0:
@@ -213,7 +251,9 @@ def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
         tcb.control.on_idle(tcb.initial_window)
     available = end - nxt
     usable = una + tcb.snd_wnd - nxt
-    room = tcb.control.cwnd - recovery.in_flight(tcb)
+    room = tcb.control.cwnd - in_flight(tcb)
+    if tcb.pacer is not None:
+        room = min(room, tcb.pacer.credit)
     size = min(available, usable)
     tcb.cwnd_limited = size > room
     if tcb.cwnd_limited:
@@ -259,6 +299,7 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
     board = tcb.scoreboard
     limit = _RUN_LIMIT - _RUN_LIMIT % smss
     stream_end = tcb.sending.end
+    sent = end - start
     tcb.octets_out += min(end, stream_end) - start
     if tcb.dupacks and tcb.recovery == OPEN:
         tcb.limited += end - start
@@ -273,7 +314,8 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
                 # The FIN goes with the last octets.
                 upto = end
         board.sent(start, upto, now)
-        _emit(tcb, start, upto, options)
+        _emit(tcb, start, upto, options, tcb.ect, tcb.cwr)
+        tcb.cwr = 0
         start = upto
     if tcb.snd_una == tcb.snd_nxt:
         tcb.progress_at = now
@@ -284,13 +326,17 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
     tcb.persisting = 0
     if tcb.rexmt_at == NEVER:
         timers.start_retransmission(tcb, now)
+    tcb.loss.on_sent(tcb, sent, now)
 
 
-def _emit(tcb: Tcb, start: int, end: int, options: Options) -> None:
-    """Queue one run with the stream numbers [start, end), FIN included where it lies in them."""
+def _emit(tcb: Tcb, start: int, end: int, options: Options, ect: int = 0, cwr: int = 0) -> None:
+    """Queue one run with the stream numbers [start, end), FIN included where it lies in them.
+
+    ``ect`` and ``cwr`` are for octets sent for the first time alone (RFC 3168 §6.1.2, §6.1.5, §6.1.6).
+    """
     sending = tcb.sending
     data_end = end if end <= sending.end else sending.end
-    flags = ACK
+    flags = ACK | tcb.ece | cwr
     if end > sending.end:
         flags |= FIN
     if start < data_end:
@@ -299,6 +345,12 @@ def _emit(tcb: Tcb, start: int, end: int, options: Options) -> None:
             flags |= PSH
     else:
         payload = []
+        ect = 0
+    pacer = tcb.pacer
+    if pacer is not None:
+        pacer.spend(data_end - start, tcb.now)
+        if tcb.rates is not None:
+            tcb.rates.on_sent(tcb.now, tcb.snd_nxt - tcb.snd_una)
     rcv_nxt = tcb.rcv_nxt
     tcb.last_ack_sent = rcv_nxt
     tcb.ack_now = False
@@ -314,6 +366,7 @@ def _emit(tcb: Tcb, start: int, end: int, options: Options) -> None:
             data_end - start,
             urgent=max(tcb.snd_up - start, 0),
             segment_size=tcb.segment_size,
+            ecn=ect,
         )
     )
 

@@ -1,4 +1,4 @@
-"""The Transmission Control Block (RFC 9293 §3.3.1): everything a connection knows, and its smallest operations.
+"""The Transmission Control Block (RFC 9293 §3.3.1): a connection's state variables with their smallest operations.
 
 The files ``arrival``, ``receiver``, ``sender``, ``recovery``, ``timers`` and ``closing`` hold the rules, as
 functions of a TCB.
@@ -6,235 +6,37 @@ functions of a TCB.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Final
 
 from edo.options import Options
 
-from .buffers import ReceiveBuffer, SendBuffer
 from .config import TcpConfig
-from .congestion import CongestionControl, find
 from .events import Event, Readable, SoftError, TcpError, Urgent, Writable
-from .rtt import RttEstimator
 from .run import ACK, Run
-from .scoreboard import Scoreboard
-from .states import State, Trigger, after
+from .states import Trigger, after
+from .variables import NEVER, NO_DROPS, NO_OPTIONS, UNOPENED, Variables
 
-NEVER: Final = math.inf
+__all__ = ["HALF", "MASK", "NEVER", "NO_DROPS", "NO_OPTIONS", "Tcb"]
+
 MASK: Final = 0xFFFFFFFF
 HALF: Final = 0x80000000
-NO_OPTIONS: Final = Options()
-# What a peer's MSS is taken for if it is less, octets; the default where it names none (RFC 9293 §3.7.1).
+# What a peer's MSS is taken for if it is less, octets (RFC 9293 §3.7.1).
 _LEAST_MSS: Final = 64
-_DEFAULT_MSS: Final = {20: 536, 40: 1220}
 _LEAST_SEGMENT: Final = 16
 _MAX_WSCALE: Final = 14
 # Options of a data segment that has timestamps and nothing else, octets (RFC 7323 appendix A).
 _TIMESTAMP_OVERHEAD: Final = 12
 
-# States of loss recovery: nothing wrong; fast recovery (RFC 6675 §5, RFC 6582 §3); after a timeout.
-OPEN: Final = 0
-FAST: Final = 1
-LOSS: Final = 2
 
-# Shared by every connection that has dropped nothing yet; never written to.
-NO_DROPS: Final[Counter[str]] = Counter()
-# Stands where there is no controller before a connection is established.
-_UNOPENED: Final = CongestionControl(0)
+class Tcb(Variables):
+    """One connection's TCB: events, sizes, and what every segment carries."""
 
-
-class Tcb:
-    """State variables under the names of RFC 9293 §3.3.1; stream numbers have 64 bits, times are seconds.
-
-    ``snd_up`` and ``rcv_up`` are the numbers of the first octets behind urgent data (RFC 9293 §3.8.5). ``rcv_adv``
-    is the right edge of the window that was advertised, ``probing`` whether the octet at SND.NXT was
-    sent as a zero-window probe, ``peer_fin`` the number of the peer's FIN (-1: none seen), ``recover`` the
-    recovery point, ``announced_mss`` the MSS option that is sent: octets of a segment without options (RFC 6691).
-    ``softly`` is the last soft error since octets were acknowledged. ``corked``: a last segment that is not full
-    waits for more octets. ``*_at`` are deadlines, infinite when the timer is off.
-    """
-
-    __slots__ = (
-        "_events",
-        "_overhead",
-        "ack_now",
-        "announced_mss",
-        "challenge_from",
-        "challenges",
-        "clock_offset",
-        "closed_told",
-        "config",
-        "control",
-        "corked",
-        "cwnd_limited",
-        "delack_at",
-        "drops",
-        "dup_octets",
-        "dupacks",
-        "error",
-        "fast_retransmit",
-        "fin_queued",
-        "heard_at",
-        "hold_data",
-        "incoming",
-        "irs",
-        "iss",
-        "keep_at",
-        "keep_probes",
-        "last_ack_sent",
-        "limited",
-        "linger_at",
-        "max_snd_wnd",
-        "now",
-        "octets_in",
-        "octets_out",
-        "out",
-        "override",
-        "partial",
-        "passive",
-        "path_mtu_octets",
-        "peer_fin",
-        "peer_mss",
-        "persist_at",
-        "persisting",
-        "probing",
-        "progress_at",
-        "rcv_adv",
-        "rcv_mss",
-        "rcv_nxt",
-        "rcv_up",
-        "rcv_wscale",
-        "read_closed",
-        "receive_buffer",
-        "recent",
-        "recover",
-        "recovery",
-        "rescued",
-        "retransmissions",
-        "retries",
-        "rexmt_at",
-        "rtt",
-        "sack_ok",
-        "sampled_options",
-        "scaling",
-        "scoreboard",
-        "segment_size",
-        "sending",
-        "sent_at",
-        "snd_nxt",
-        "snd_sml",
-        "snd_una",
-        "snd_up",
-        "snd_wl1",
-        "snd_wl2",
-        "snd_wnd",
-        "snd_wscale",
-        "softly",
-        "state",
-        "sws_step",
-        "syn_sent_at",
-        "timestamps",
-        "transmission",
-        "ts_recent",
-        "ts_recent_at",
-        "user_timeout",
-        "wrote",
-    )
+    __slots__ = ()
 
     def __init__(self, config: TcpConfig, iss: int, *, clock_offset: int = 0) -> None:
-        self.config = config
-        self.receive_buffer = config.receive_buffer
-        self.state = State.CLOSED
-        self.passive = False
-        self.now = 0.0
-        self.error: TcpError | None = None
-        self.softly: TcpError | None = None
-        self._events: list[Event] | None = None
-        self.closed_told = False
-        self.out: list[Run] = []
-        # Send sequence variables.
-        self.iss = iss
-        self.snd_una = iss
-        self.snd_nxt = iss
-        self.snd_up = iss
-        self.snd_wnd = 0
-        self.max_snd_wnd = 0
-        self.snd_wl1 = 0
-        self.snd_wl2 = 0
-        self.snd_wscale = 0
-        self.snd_sml = iss
-        self.probing = False
-        self.fin_queued = False
-        self.hold_data = False
-        self.corked = False
-        self.sending = SendBuffer(iss + 1)
-        self.sent_at = 0.0
-        # Receive sequence variables.
-        self.irs = 0
-        self.rcv_nxt = 0
-        self.rcv_up = 0
-        self.rcv_adv = 0
-        self.rcv_wscale = 0
-        self.rcv_mss = 536
-        self.peer_fin = -1
-        self.read_closed = False
-        self.incoming = ReceiveBuffer(max(64, config.receive_buffer >> 9))
-        self.recent: list[int] | None = None
-        self.ack_now = False
-        self.last_ack_sent = 0
-        # Options in use.
-        self.timestamps = False
-        self.scaling = False
-        self.sack_ok = False
-        self.clock_offset = clock_offset
-        self.ts_recent = 0
-        self.ts_recent_at = 0.0
-        self.sampled_options = NO_OPTIONS
-        # Segment size.
-        self._overhead = -1
-        self.path_mtu_octets = config.mtu
+        super().__init__(config, iss, clock_offset=clock_offset)
         self.announce_mss()
-        self.peer_mss = _DEFAULT_MSS.get(config.ip_header, 536)
-        self.segment_size = 0
-        self.sws_step = 0
-        # Loss and congestion.
-        self.scoreboard = Scoreboard()
-        self.rtt = RttEstimator(config.rto_initial, config.rto_min, config.rto_max)
-        self.control = _UNOPENED
-        self.recovery = OPEN
-        self.recover = iss
-        self.dupacks = 0
-        self.dup_octets = 0
-        self.limited = 0
-        self.rescued = False
-        self.partial = False
-        self.wrote = False
-        self.fast_retransmit = False
-        self.cwnd_limited = False
-        # Timers.
-        self.rexmt_at = NEVER
-        self.persist_at = NEVER
-        self.persisting = 0
-        self.override = False
-        self.delack_at = NEVER
-        self.keep_at = NEVER
-        self.keep_probes = 0
-        self.linger_at = NEVER
-        self.heard_at = 0.0
-        self.progress_at = 0.0
-        self.user_timeout = config.user_timeout
-        self.retries = 0
-        self.transmission = 0
-        self.syn_sent_at = 0.0
-        self.challenges = 0
-        self.challenge_from = 0.0
-        # Counters.
-        self.retransmissions = 0
-        self.octets_in = 0
-        self.octets_out = 0
-        self.drops: Counter[str] = NO_DROPS
-        find(config.congestion)
 
     # --- state and events --------------------------------------------------------------------------------
 
@@ -298,7 +100,7 @@ class Tcb:
         )
         self.segment_size = max(room, _LEAST_SEGMENT)
         self.sws_step = min(self.receive_buffer // 2, self.segment_size)
-        if self.control is not _UNOPENED and self.control.cwnd < self.segment_size:
+        if self.control is not UNOPENED and self.control.cwnd < self.segment_size:
             # A window of less than one segment would let nothing go.
             self.control.cwnd = self.segment_size
 
@@ -396,7 +198,7 @@ class Tcb:
         self.ack_now = False
         self.delack_at = NEVER
         urgent = self.snd_up - seq if self.snd_up > self.snd_una else 0
-        return Run(seq, self.rcv_nxt, flags, window, options, urgent=max(urgent, 0))
+        return Run(seq, self.rcv_nxt, flags | self.ece, window, options, urgent=max(urgent, 0))
 
     def send_reset(self, seq: int, flags: int = ACK) -> None:
         """Queue a RST with ``seq``; ACK is set where RCV.NXT has a meaning."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 
-from . import closing, pmtu, recovery
+from . import closing, pmtu
 from .events import TcpError
-from .run import ACK, SYN, Run
+from .run import ACK, CWR, ECE, SYN, Run
 from .states import State
 from .tcb import NEVER, Tcb
 
 
 def next_deadline(tcb: Tcb) -> float:
     """The earliest deadline, seconds, infinite for none."""
-    return min(tcb.rexmt_at, tcb.delack_at, tcb.persist_at, tcb.linger_at, tcb.keep_at)
+    return min(tcb.rexmt_at, tcb.loss_at, tcb.delack_at, tcb.persist_at, tcb.linger_at, tcb.keep_at, tcb.pace_at)
 
 
 def run_due(tcb: Tcb, now: float) -> None:
@@ -21,6 +21,10 @@ def run_due(tcb: Tcb, now: float) -> None:
     if tcb.delack_at <= now:
         tcb.delack_at = NEVER
         tcb.ack_now = True
+    if tcb.loss_at <= now:
+        tcb.loss.on_timer(tcb, now)
+        # RFC 8985 §7.3, §8: the RTO begins only now.
+        start_retransmission(tcb, now)
     if tcb.rexmt_at <= now:
         if tcb.state in (State.SYN_SENT, State.SYN_RECEIVED):
             _syn_timeout(tcb, now)
@@ -32,6 +36,9 @@ def run_due(tcb: Tcb, now: float) -> None:
         closing.delete(tcb, None)
     if tcb.keep_at <= now:
         _keepalive_timeout(tcb, now)
+    if tcb.pace_at <= now:
+        # The output that follows sends.
+        tcb.pace_at = NEVER
 
 
 def start_retransmission(tcb: Tcb, now: float) -> None:
@@ -63,6 +70,8 @@ def _syn_timeout(tcb: Tcb, now: float) -> None:
     if _given_up(tcb, now, tcb.config.syn_retries):
         return
     tcb.rtt.back_off()
+    # What drops SYNs with the offer may let others pass (RFC 3168 §6.1.1.1).
+    tcb.ecn_offered = False
     repeat_syn(tcb, now)
     tcb.rexmt_at = now + tcb.rtt.rto
 
@@ -78,11 +87,15 @@ def repeat_syn(tcb: Tcb, now: float) -> None:
 def send_syn(tcb: Tcb) -> None:
     """Queue the SYN (SYN-SENT) or the SYN-ACK (SYN-RECEIVED), its options being offered or answered."""
     answer = tcb.state is State.SYN_RECEIVED
+    if answer:
+        flags = SYN | ACK | (ECE if tcb.ecn else 0)
+    else:
+        flags = SYN | (ECE | CWR if tcb.ecn_offered else 0)
     # The window of a SYN is never scaled (RFC 7323 §2.2).
     run = Run(
         tcb.iss,
         tcb.rcv_nxt if answer else 0,
-        SYN | ACK if answer else SYN,
+        flags,
         min(tcb.config.receive_buffer, 0xFFFF),
         tcb.syn_options(answer),
         transmission=tcb.transmission,
@@ -97,7 +110,7 @@ def retransmission_timeout(tcb: Tcb, now: float) -> None:
     if _given_up(tcb, now, tcb.config.data_retries):
         return
     pmtu.timed_out(tcb, now)
-    recovery.on_timeout(tcb, now)
+    tcb.loss.on_timeout(tcb, now)
     tcb.rtt.back_off()
     start_retransmission(tcb, now)
 

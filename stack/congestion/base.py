@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .delivery_rate import RateSample
 
 # How many segments an acknowledgment may open the window by in slow start: receivers acknowledge a whole batch
 # at once, and the octets count (the limit L of RFC 9406 §4.2 for senders that do not pace).
@@ -15,19 +18,32 @@ class CongestionControl:
 
     ``cwnd`` and ``ssthresh`` are octets. ``smss`` is the segment size in octets, ``flight`` FlightSize in octets,
     times are seconds. A subclass sets ``beta`` and says how the window grows beyond ``ssthresh``. ``paced`` says
-    that the sender spreads what the window allows, ``wants_rtt`` that ``on_round_trip`` is to be called.
+    that the sender spreads what the window allows, at ``pacing_rate`` (octets a second; 0:
+    by the window), ``wants_rtt`` that ``on_round_trip`` is to be called.
     """
 
-    __slots__ = ("_before", "cwnd", "paced", "ssthresh", "wants_rtt")
+    __slots__ = ("_before", "cwnd", "paced", "pacing_rate", "ssthresh", "wants_rtt")
 
     beta = 0.5
+    # Whether marks of the path change the window; who does not heed them sends nothing ECN-capable.
+    heeds_marks = True
+    # Whether it works with pacing only, and whether it is to be told of delivery by ``on_delivered``.
+    needs_pacing = False
+    needs_rate = False
 
     def __init__(self, initial_window: int) -> None:
         self.cwnd = initial_window
         self.ssthresh = _UNBOUNDED
         self.paced = False
+        self.pacing_rate = 0.0
         self.wants_rtt = False
         self._before: tuple[float, ...] | None = None
+
+    def start(self, srtt: float, seed: int) -> None:
+        """The connection is established; ``srtt`` seconds, 0 if not measured; ``seed`` is any number."""
+
+    def on_delivered(self, sample: RateSample) -> None:
+        """What an acknowledgment says about delivery, after everything else was told of it."""
 
     def on_ack(self, acked: int, smss: int, now: float, srtt: float) -> None:
         """``acked`` octets were newly acknowledged while the window was what limited sending."""
@@ -53,7 +69,8 @@ class CongestionControl:
     def on_loss(self, flight: int, smss: int, now: float) -> None:
         """A loss was found by duplicate acknowledgments: one congestion event (RFC 5681 §3.2)."""
         self._reduce(smss)
-        self.ssthresh = max(int(flight * self.beta), 2 * smss)
+        # After a recovery FlightSize holds much that arrived out of order; the path had no more than the window.
+        self.ssthresh = max(int(min(flight, self.cwnd) * self.beta), 2 * smss)
         self.cwnd = self.ssthresh
 
     def on_ecn(self, flight: int, smss: int, now: float) -> None:
@@ -61,8 +78,9 @@ class CongestionControl:
 
         The window may fall to one segment, the threshold to two (RFC 3168 §6.1.2, RFC 9438 §4.6).
         """
+        before = min(flight, self.cwnd)
         self.on_loss(flight, smss, now)
-        self.cwnd = max(int(flight * self.beta), smss)
+        self.cwnd = max(int(before * self.beta), smss)
         self._before = None
 
     def on_rto(self, flight: int, smss: int, now: float, *, first: bool) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from .base import CongestionControl
+from .bbr import Bbr
 from .cubic import Cubic
 from .reno import Reno
 
-CONTROLLERS: Final[dict[str, type[CongestionControl]]] = {"cubic": Cubic, "reno": Reno}
+CONTROLLERS: Final[dict[str, type[CongestionControl]]] = {"cubic": Cubic, "reno": Reno, "bbr": Bbr}
 
 
 def register(name: str, controller: type[CongestionControl]) -> None:

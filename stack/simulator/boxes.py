@@ -242,11 +242,12 @@ class RateLimit(_Each):
     """A link of ``rate`` octets a second in each direction, with a queue of ``queue`` octets before it.
 
     What does not fit the queue is lost (drop tail); ``lost`` counts. The packet being sent is not in the queue.
+    An ECN-capable packet that finds more than ``mark`` octets waiting is marked (RFC 3168 §5); ``marked`` counts.
     """
 
-    __slots__ = ("_ends", "_queue", "_rate", "_sizes", "_waiting", "lost")
+    __slots__ = ("_ends", "_mark", "_queue", "_rate", "_sizes", "_waiting", "lost", "marked")
 
-    def __init__(self, rate: float, queue: int, *, only: Direction | None = None) -> None:
+    def __init__(self, rate: float, queue: int, *, mark: int | None = None, only: Direction | None = None) -> None:
         super().__init__(only)
         if rate <= 0 or queue < 0:
             raise ValueError("a rate is above 0 octets a second, a queue holds 0 octets or more")
@@ -256,7 +257,9 @@ class RateLimit(_Each):
         self._waiting: tuple[deque[tuple[float, int]], ...] = (deque(), deque())
         self._sizes = [0, 0]
         self._ends = [0.0, 0.0]
+        self._mark = queue if mark is None else mark
         self.lost = 0
+        self.marked = 0
 
     def one(self, packet: Octets, direction: Direction, now: float, out: list[Emission]) -> None:
         """Append the packet with the time when its last octet is through, or count it as lost."""
@@ -271,10 +274,25 @@ class RateLimit(_Each):
             self.lost += 1
             return
         else:
+            if self._sizes[direction] > self._mark and (ip := parse(packet)).__class__ is Ip and ip.ecn:
+                packet = congestion_experienced(packet)
+                self.marked += 1
             waiting.append((start, octets))
             self._sizes[direction] += octets
         self._ends[direction] = end = start + octets / self._rate
         out.append((end, direction, packet))
+
+
+def congestion_experienced(packet: Octets) -> bytes:
+    """Return a copy of an IP packet with CE in its header (RFC 3168 §5)."""
+    copy = bytearray(packet)
+    if copy[0] >> 4 == 6:
+        copy[1] |= 0x30
+        return bytes(copy)
+    copy[1] |= 3
+    copy[10:12] = bytes(2)
+    _SHORT.pack_into(copy, 10, checksum(copy[: (copy[0] & 0x0F) << 2]))
+    return bytes(copy)
 
 
 class MtuLimit(_Each):

@@ -69,6 +69,7 @@ class Script:
         sack: Iterable[tuple[int, int]] = (),
         options: Options | None = None,
         segments: int = 1,
+        ecn: int = 0,
     ) -> Run:
         """A segment of the peer."""
         blocks = tuple((low32(self.iss + left), low32(self.iss + right)) for left, right in sack)
@@ -81,6 +82,7 @@ class Script:
             [memoryview(data)] if data else (),
             len(data),
             segments=segments,
+            ecn=ecn,
         )
 
     def seg(self, seq: int, ack: int, data: bytes = b"", flags: int = ACK, **more: object) -> list[Run]:

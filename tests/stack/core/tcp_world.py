@@ -9,7 +9,7 @@ from collections.abc import Callable
 from stack.config import TcpConfig
 from stack.connection import Connection
 from stack.events import Event
-from stack.run import ACK, FIN, PSH, SYN, Run
+from stack.run import ACK, CWR, FIN, PSH, SYN, Run
 from stack.seqnum import extend, low32
 from stack.states import State
 
@@ -23,6 +23,8 @@ def segments_of(run: Run) -> list[Run]:
     result = []
     for index, piece in enumerate(pieces):
         flags = run.flags if index == len(pieces) - 1 else run.flags & ~(FIN | PSH)
+        if index:
+            flags &= ~CWR
         result.append(
             Run(
                 low32(run.seq + index * size),
@@ -33,6 +35,7 @@ def segments_of(run: Run) -> list[Run]:
                 [memoryview(piece)] if piece else (),
                 len(piece),
                 transmission=run.transmission,
+                ecn=run.ecn,
             )
         )
     return result
@@ -49,6 +52,7 @@ def to_stream(connection: Connection, wire: Run) -> Run:
         wire.options,
         wire.payload,
         wire.length,
+        ecn=wire.ecn,
     )
 
 

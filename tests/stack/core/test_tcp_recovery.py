@@ -8,13 +8,13 @@ import pytest
 
 from edo.options import Options
 from stack.config import TcpConfig
+from stack.recovery import FAST, LOSS, OPEN
 from stack.run import ACK, FIN, Run
-from stack.tcb import FAST, LOSS, OPEN
 from tests.stack.core.script import PLAIN, SACK, Script
 from tests.stack.core.tcp_world import World
 
 MSS = 1460
-RENO = TcpConfig(congestion="reno")
+RENO = TcpConfig(congestion="reno", recovery="rfc6675")
 
 
 def octet(segment: int) -> int:

@@ -1,0 +1,248 @@
+"""The state variables of a connection (RFC 9293 §3.3.1) and what they begin with."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any, Final
+
+from edo.options import Options
+
+from .buffers import ReceiveBuffer, SendBuffer
+from .config import TcpConfig
+from .congestion import CongestionControl, find
+from .congestion.delivery_rate import DeliveryRate
+from .events import Event, TcpError
+from .losses import OPEN, Recovery
+from .pacer import Pacer
+from .rtt import RttEstimator
+from .run import Run
+from .scoreboard import Scoreboard
+from .states import State
+
+NEVER: Final = math.inf
+NO_OPTIONS: Final = Options()
+# What is assumed where the peer names no MSS (RFC 9293 §3.7.1), octets.
+DEFAULT_MSS: Final = {20: 536, 40: 1220}
+# Shared by every connection that has dropped nothing yet; never written to.
+NO_DROPS: Final[Counter[str]] = Counter()
+# Stand where there are no controller and no recovery before a connection is established.
+UNOPENED: Final = CongestionControl(0)
+_UNRECOVERED: Final[Recovery[Any]] = Recovery()
+
+
+class Variables:
+    """State variables under the names of RFC 9293 §3.3.1; stream numbers have 64 bits, times are seconds.
+
+    ``snd_up`` and ``rcv_up`` are the numbers of the first octets behind urgent data (RFC 9293 §3.8.5).
+    ``rcv_adv`` is the right edge of the window that was advertised, ``probing`` whether the octet at SND.NXT
+    was sent as a zero-window probe, ``peer_fin`` the number of the peer's FIN (-1: none seen), ``recovery`` the
+    phase of loss recovery, ``recover`` its recovery point, ``announced_mss`` the MSS option that is sent:
+    octets of a segment without options (RFC 6691). ``softly`` is the last soft error since octets were
+    acknowledged. ``corked``: a last segment that is not full waits for more octets. ``ecn``: both ends are
+    ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ece`` and ``cwr`` the flags that segments
+    and the next new octets carry. ``*_at`` are deadlines, infinite when the timer is off.
+    """
+
+    __slots__ = (
+        "_events",
+        "_overhead",
+        "ack_now",
+        "announced_mss",
+        "challenge_from",
+        "challenges",
+        "clock_offset",
+        "closed_told",
+        "config",
+        "control",
+        "corked",
+        "cwnd_limited",
+        "cwr",
+        "delack_at",
+        "drops",
+        "dup_octets",
+        "dupacks",
+        "ece",
+        "ecn",
+        "ecn_offered",
+        "ecn_recover",
+        "ect",
+        "error",
+        "fast_retransmit",
+        "fin_queued",
+        "heard_at",
+        "hold_data",
+        "incoming",
+        "irs",
+        "iss",
+        "keep_at",
+        "keep_probes",
+        "last_ack_sent",
+        "limited",
+        "linger_at",
+        "loss",
+        "loss_at",
+        "max_snd_wnd",
+        "now",
+        "octets_in",
+        "octets_out",
+        "out",
+        "override",
+        "pace_at",
+        "pacer",
+        "partial",
+        "passive",
+        "path_mtu_octets",
+        "peer_fin",
+        "peer_mss",
+        "persist_at",
+        "persisting",
+        "probing",
+        "progress_at",
+        "rates",
+        "rcv_adv",
+        "rcv_mss",
+        "rcv_nxt",
+        "rcv_up",
+        "rcv_wscale",
+        "read_closed",
+        "receive_buffer",
+        "recent",
+        "recover",
+        "recovery",
+        "rescued",
+        "retransmissions",
+        "retries",
+        "rexmt_at",
+        "rtt",
+        "sack_ok",
+        "sampled_options",
+        "scaling",
+        "scoreboard",
+        "segment_size",
+        "sending",
+        "sent_at",
+        "snd_nxt",
+        "snd_sml",
+        "snd_una",
+        "snd_up",
+        "snd_wl1",
+        "snd_wl2",
+        "snd_wnd",
+        "snd_wscale",
+        "softly",
+        "state",
+        "sws_step",
+        "syn_sent_at",
+        "timestamps",
+        "transmission",
+        "ts_recent",
+        "ts_recent_at",
+        "user_timeout",
+        "wrote",
+    )
+
+    def __init__(self, config: TcpConfig, iss: int, *, clock_offset: int = 0) -> None:
+        self.config = config
+        self.receive_buffer = config.receive_buffer
+        self.state = State.CLOSED
+        self.passive = False
+        self.now = 0.0
+        self.error: TcpError | None = None
+        self.softly: TcpError | None = None
+        self._events: list[Event] | None = None
+        self.closed_told = False
+        self.out: list[Run] = []
+        # Send sequence variables.
+        self.iss = iss
+        self.snd_una = iss
+        self.snd_nxt = iss
+        self.snd_up = iss
+        self.snd_wnd = 0
+        self.max_snd_wnd = 0
+        self.snd_wl1 = 0
+        self.snd_wl2 = 0
+        self.snd_wscale = 0
+        self.snd_sml = iss
+        self.probing = False
+        self.fin_queued = False
+        self.hold_data = False
+        self.corked = False
+        self.sending = SendBuffer(iss + 1)
+        self.sent_at = 0.0
+        # Receive sequence variables.
+        self.irs = 0
+        self.rcv_nxt = 0
+        self.rcv_up = 0
+        self.rcv_adv = 0
+        self.rcv_wscale = 0
+        self.rcv_mss = 536
+        self.peer_fin = -1
+        self.read_closed = False
+        self.incoming = ReceiveBuffer(max(64, config.receive_buffer >> 9))
+        self.recent: list[int] | None = None
+        self.ack_now = False
+        self.last_ack_sent = 0
+        # Options in use.
+        self.timestamps = False
+        self.scaling = False
+        self.sack_ok = False
+        self.clock_offset = clock_offset
+        self.ts_recent = 0
+        self.ts_recent_at = 0.0
+        self.ecn = False
+        self.ecn_offered = False
+        self.ecn_recover = iss
+        self.ect = 0
+        self.ece = 0
+        self.cwr = 0
+        self.sampled_options = NO_OPTIONS
+        # Segment size.
+        self._overhead = -1
+        self.path_mtu_octets = config.mtu
+        self.announced_mss = 0
+        self.peer_mss = DEFAULT_MSS.get(config.ip_header, 536)
+        self.segment_size = 0
+        self.sws_step = 0
+        # Loss and congestion.
+        self.scoreboard = Scoreboard()
+        self.rtt = RttEstimator(config.rto_initial, config.rto_min, config.rto_max)
+        self.control = UNOPENED
+        self.pacer: Pacer | None = None
+        self.pace_at = NEVER
+        self.rates: DeliveryRate | None = None
+        self.loss: Recovery[Any] = _UNRECOVERED
+        self.recovery = OPEN
+        self.recover = iss
+        self.dupacks = 0
+        self.dup_octets = 0
+        self.limited = 0
+        self.rescued = False
+        self.partial = False
+        self.wrote = False
+        self.fast_retransmit = False
+        self.cwnd_limited = False
+        # Timers.
+        self.rexmt_at = NEVER
+        self.loss_at = NEVER
+        self.persist_at = NEVER
+        self.persisting = 0
+        self.override = False
+        self.delack_at = NEVER
+        self.keep_at = NEVER
+        self.keep_probes = 0
+        self.linger_at = NEVER
+        self.heard_at = 0.0
+        self.progress_at = 0.0
+        self.user_timeout = config.user_timeout
+        self.retries = 0
+        self.transmission = 0
+        self.syn_sent_at = 0.0
+        self.challenges = 0
+        self.challenge_from = 0.0
+        # Counters.
+        self.retransmissions = 0
+        self.octets_in = 0
+        self.octets_out = 0
+        self.drops: Counter[str] = NO_DROPS
+        find(config.congestion)
