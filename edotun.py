@@ -4,9 +4,10 @@
         reader, writer = await interface.open_connection("10.9.0.1", 80)
 
 ``open_connection`` and ``start_server`` have asyncio's semantics and take the Runner of any stack; ``Interface``
-offers both for a TUN device of its own.
+offers both for a TUN device of its own. ``BlockingInterface`` and ``sockets`` are for programs without asyncio.
 """
 
+from stack import sockets
 from stack.aio import Server, open_connection, start_server
 from stack.attempt import Attempt
 from stack.config import TcpConfig
@@ -17,9 +18,11 @@ from stack.runner import Runner
 from stack.security import Security
 from tun.errors import TunError
 from tun.interface import Interface
+from tun.threaded import BlockingInterface
 
 __all__ = [
     "Attempt",
+    "BlockingInterface",
     "Interface",
     "Listener",
     "Runner",
@@ -30,5 +33,6 @@ __all__ = [
     "TcpError",
     "TunError",
     "open_connection",
+    "sockets",
     "start_server",
 ]

@@ -77,6 +77,7 @@ class SocketBase:
         "_reported",
         "_starved",
         "_stirred",
+        "_stood",
         "_write_shut",
         "family",
         "on_ready",
@@ -111,6 +112,7 @@ class SocketBase:
         self._more = False
         self._starved = False
         self._stirred = False
+        self._stood = False
 
     def __repr__(self) -> str:
         return f"<SocketCore {self._phase.name.lower()}>"
@@ -174,6 +176,22 @@ class SocketBase:
         key = self._attempt.flow.key
         return name_of(self.family, key[2], key[3])
 
+    @property
+    def remote(self) -> Name:
+        """The peer's address and port, when the connection is over too; any where there was none."""
+        key = None if self._attempt is None else self._attempt.flow.key
+        return name_of(self.family, None, 0) if key is None else name_of(self.family, key[2], key[3])
+
+    @property
+    def stood(self) -> bool:
+        """Whether a connection of this socket ever stood."""
+        return self._stood
+
+    @property
+    def send_room(self) -> int:
+        """Octets that ``send`` would take now, if anything of it."""
+        return 0 if self._connection is None else self._send_room()
+
     def info(self) -> dict[str, int | str]:
         """The fields of struct tcp_info by name, and ``state``, RFC 9293's."""
         self._look()
@@ -227,6 +245,9 @@ class SocketBase:
         return None
 
     def _usable(self) -> None:
+        if self._phase is Phase.FRESH:
+            # What the stack's settings are when the socket is put to use counts.
+            self.settings.base = self.stack.config
         if self._closed:
             raise SocketError(errno.EBADF)
 
@@ -268,7 +289,7 @@ class SocketBase:
                 self._error = self._code(event.error)
             self._phase = Phase.OVER
         elif isinstance(event, Established):
-            self._stirred = True
+            self._stirred = self._stood = True
             if self._phase is Phase.CONNECTING:
                 self._phase = Phase.CONNECTED
             if self._rounds and self._attempt is not None:

@@ -110,7 +110,7 @@ class SocketCore(SocketBase):
                 address=None if binding.address is None else address_text(binding.address),
                 security=self.protection,
                 backlog=max(size, 1),
-                config=self.settings.config(),
+                config=self.settings.config() if self.settings.asked else None,
             )
         except OSError as error:
             raise _socket_error(error) from None

@@ -90,6 +90,11 @@ class Settings:
         """The settings that an accepted socket inherits."""
         return replace(self, tcp=dict(self.tcp))
 
+    @property
+    def asked(self) -> bool:
+        """Whether TCP is to be told anything but what the stack has."""
+        return bool(self.tcp or self.receive_buffer or self.send_buffer or self.window_clamp)
+
     def config(self) -> TcpConfig:
         """What TCP is to be told."""
         changes = dict(self.tcp)
