@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import bench, connect, demo, gateway, serve, sim
+from . import bench, connect, demo, gateway, pkt, serve, sim
 from .options import UsageFault
 
 
@@ -52,6 +52,7 @@ app.command("gateway", epilog=gateway.EPILOG)(gateway.gateway)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("sim", epilog=sim.EPILOG)(sim.sim)
 app.command("bench", epilog=bench.EPILOG)(bench.bench)
+app.command("pkt", epilog=pkt.EPILOG)(pkt.pkt)
 
 
 def main() -> None:

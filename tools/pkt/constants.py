@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Final
 
 from stack.socket_core import numbers
@@ -56,6 +57,7 @@ _MORE: Final = {
     # FreeBSD's name of the option that holds small segments back.
     "TCP_NOPUSH": numbers.TCP_CORK,
 }
+_ERRORS: Final = {name: number for number, name in errno.errorcode.items()}
 _FREEBSD: Final = {"O_NONBLOCK": 4}
 # What code between %{ and }% may name besides the facts of a connection.
 INFO: Final = {
@@ -90,4 +92,5 @@ def number_of(name: str, system: str) -> int | None:
     """The number that a script's ``name`` has, None where it is not known; ``system`` is a profile's name."""
     if system == "freebsd" and name in _FREEBSD:
         return _FREEBSD[name]
-    return _OWN.get(name, _MORE.get(name))
+    number = _OWN.get(name, _MORE.get(name))
+    return number if number is not None else _ERRORS.get(name)

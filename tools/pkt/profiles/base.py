@@ -1,0 +1,25 @@
+"""What a profile is: a table of settings of the stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edo.codepoints import DEFAULT, Dialect
+from stack.config import TcpConfig
+from stack.socket_core.profile import OWN
+from stack.socket_core.profile import Profile as SocketHabits
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a script's system behaves: ``config`` of TCP, ``sockets``, ``dialect`` (order of options, EDO's form).
+
+    ``listening_edo`` and ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens.
+    """
+
+    name: str
+    config: TcpConfig = field(default_factory=TcpConfig)
+    sockets: SocketHabits = OWN
+    dialect: Dialect = DEFAULT
+    listening_edo: str = "off"
+    dialling_edo: str = "off"

@@ -1,0 +1,7 @@
+"""This stack's own defaults, those of the RFCs."""
+
+from __future__ import annotations
+
+from .base import Profile
+
+PROFILE = Profile("own")

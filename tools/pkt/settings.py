@@ -1,0 +1,206 @@
+"""Settings of systems (sysctl) as settings of the stack.
+
+Each is mapped, or is one of the values that say what the stack does anyway, or has no meaning where nothing
+outlives a script; everything else is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from stack.config import TcpConfig
+
+from .faults import Refused
+from .shell import Sysctl
+
+Changes = dict[str, Any]
+_Rule = Callable[[str], Changes | None]
+
+
+def _flag(field: str) -> _Rule:
+    return lambda value: {field: bool(int(value))} if value in {"0", "1"} else None
+
+
+def _number(field: str, scale: float = 1.0) -> _Rule:
+    """A whole number, times ``scale``."""
+
+    def rule(value: str) -> Changes:
+        number = int(value, 0)
+        return {field: number if scale == 1.0 else number * scale}
+
+    return rule
+
+
+def _only(*values: str) -> _Rule:
+    """What the stack does anyway."""
+    return lambda value: {} if value in values else None
+
+
+def _any(_value: str) -> Changes:
+    """Without a meaning here."""
+    return {}
+
+
+def _rfc1323(value: str) -> Changes | None:
+    both = {"0": (False, False), "1": (True, True), "2": (True, False), "3": (False, True)}.get(value)
+    return None if both is None else {"window_scaling": both[0], "timestamps": both[1]}
+
+
+def _delayed_ack(value: str) -> Changes | None:
+    return {"0": {"delayed_ack": 0.0}, "1": {}}.get(value)
+
+
+def _shift(octets: int) -> int:
+    """The least shift with which a window of ``octets`` can be advertised."""
+    shift = 0
+    while shift < 14 and (0xFFFF << shift) < octets:
+        shift += 1
+    return shift
+
+
+def _congestion(value: str) -> Changes | None:
+    name = {"newreno": "reno", "reno": "reno", "cubic": "cubic"}.get(value)
+    return None if name is None else {"congestion": name}
+
+
+def _three(value: str) -> tuple[int, int, int]:
+    least, default, most = map(int, value.split())
+    return least, default, most
+
+
+def _rmem(value: str) -> Changes:
+    _, default, most = _three(value)
+    return {"receive_buffer": default // 2, "window_scale": _linux_shift(most)}
+
+
+def _linux_shift(most: int) -> int:
+    shift = 0
+    while most > 0xFFFF and shift < 14:
+        most >>= 1
+        shift += 1
+    return shift
+
+
+def _wmem(value: str) -> Changes:
+    return {"send_buffer": _three(value)[1]}
+
+
+_INET: Final[dict[str, _Rule]] = {
+    "kern.ipc.maxsockbuf": lambda value: {"window_scale": _shift(int(value))},
+    "kern.timecounter.alloweddeviation": _any,
+    "net.inet.tcp.rfc1323": _rfc1323,
+    "net.inet.tcp.sack.enable": _flag("sack"),
+    "net.inet.tcp.ecn.enable": _only("0", "2"),
+    "net.inet.tcp.delayed_ack": _delayed_ack,
+    "net.inet.tcp.delacktime": _number("delayed_ack", 0.001),
+    "net.inet.tcp.initcwnd_segments": _number("initial_window"),
+    "net.inet.tcp.cc.algorithm": _congestion,
+    "net.inet.tcp.insecure_rst": _flag("insecure_rst"),
+    "net.inet.tcp.insecure_syn": _flag("insecure_syn"),
+    "net.inet.tcp.insecure_ack": _only("0"),
+    "net.inet.tcp.drop_synfin": _only("0"),
+    "net.inet.tcp.blackhole": _only("0"),
+    "net.inet.tcp.syncookies": _only("1"),
+    "net.inet.tcp.syncookies_only": _only("0"),
+    "net.inet.tcp.syncache.rexmtlimit": _number("syn_retries"),
+    "net.inet.tcp.hostcache.purgenow": _any,
+    "net.inet.tcp.hostcache.purge": _any,
+    "net.inet.tcp.hostcache.enable": _any,
+    "net.inet.tcp.hostcache.cachelimit": _any,
+    "net.inet.tcp.recvspace": _number("receive_buffer"),
+    "net.inet.tcp.sendspace": _number("send_buffer"),
+    "net.inet.tcp.recvbuf_auto": _only("0", "1"),
+    "net.inet.tcp.sendbuf_auto": _only("0", "1"),
+    "net.inet.tcp.rexmit_min": lambda value: {"rto_min": (int(value) + 200) / 1000},
+    "net.inet.tcp.rexmit_slop": _only("200"),
+    "net.inet.tcp.rexmit_initial": _number("rto_initial", 0.001),
+    "net.inet.tcp.rexmit_drop_options": _only("0"),
+    "net.inet.tcp.keepidle": _number("keepalive_idle", 0.001),
+    "net.inet.tcp.keepintvl": _number("keepalive_interval", 0.001),
+    "net.inet.tcp.keepcnt": _number("keepalive_probes"),
+    "net.inet.tcp.keepinit": _only("75000"),
+    "net.inet.tcp.always_keepalive": _flag("keepalive"),
+    "net.inet.tcp.finwait2_timeout": _number("fin_wait_2", 0.001),
+    "net.inet.tcp.fast_finwait2_recycle": _only("0"),
+    "net.inet.tcp.msl": _number("msl", 0.001),
+    "net.inet.tcp.nolocaltimewait": _only("0"),
+    "net.inet.tcp.path_mtu_discovery": _only("1"),
+    "net.inet.tcp.rfc3042": _only("1"),
+    "net.inet.tcp.rfc3390": _only("1"),
+    "net.inet.tcp.rfc3465": _only("1"),
+    "net.inet.tcp.rfc6675_pipe": _only("0", "1"),
+    "net.inet.tcp.newreno": _only("1"),
+    "net.inet.tcp.ts_offset_per_conn": _only("1"),
+    "net.inet.tcp.tolerate_missing_ts": _only("0"),
+    "net.inet.tcp.functions_default": _only("freebsd"),
+    "net.inet.tcp.icmp_may_rst": _only("1"),
+    "net.inet.tcp.fastopen.client_enable": _only("0"),
+    "net.inet.tcp.fastopen.server_enable": _only("0"),
+    "net.inet.tcp.udp_tunneling_port": _only("0"),
+    "net.inet.ip.ttl": _number("ttl"),
+}
+_IPV4: Final[dict[str, _Rule]] = {
+    "net.ipv4.tcp_rmem": _rmem,
+    "net.ipv4.tcp_wmem": _wmem,
+    "net.core.rmem_max": _any,
+    "net.core.wmem_max": _any,
+    "net.ipv4.tcp_timestamps": lambda value: {"timestamps": value != "0"} if value in {"0", "1", "2"} else None,
+    "net.ipv4.tcp_window_scaling": _flag("window_scaling"),
+    "net.ipv4.tcp_sack": _flag("sack"),
+    "net.ipv4.tcp_dsack": _only("1"),
+    "net.ipv4.tcp_fack": _only("0"),
+    "net.ipv4.tcp_frto": _only("0", "2"),
+    "net.ipv4.tcp_reordering": _only("3"),
+    "net.ipv4.tcp_congestion_control": _congestion,
+    "net.ipv4.tcp_slow_start_after_idle": _only("0"),
+    "net.ipv4.tcp_early_retrans": _only("3", "4"),
+    "net.ipv4.tcp_recovery": _only("1"),
+    "net.ipv4.tcp_tso_win_divisor": _only("3"),
+    "net.ipv4.tcp_ecn": _only("0", "2"),
+    "net.ipv4.tcp_pacing_ss_ratio": _only("200"),
+    "net.ipv4.tcp_pacing_ca_ratio": _only("120"),
+    "net.ipv4.tcp_notsent_lowat": _only("4294967295", "-1"),
+    "net.ipv4.tcp_fastopen": _only("0", "0x70403", "0x70003"),
+    "net.ipv4.tcp_fastopen_key": _any,
+    "net.ipv4.tcp_fastopen_blackhole_timeout_sec": _only("0"),
+    "net.ipv4.tcp_syncookies": _only("1"),
+    "net.ipv4.tcp_syn_retries": _number("syn_retries"),
+    "net.ipv4.tcp_synack_retries": _number("syn_retries"),
+    "net.ipv4.tcp_syn_linear_timeouts": _only("0"),
+    "net.ipv4.tcp_retries1": _number("report_retries"),
+    "net.ipv4.tcp_retries2": _number("data_retries"),
+    "net.ipv4.tcp_fin_timeout": _number("fin_wait_2", 1),
+    "net.ipv4.tcp_keepalive_time": _number("keepalive_idle", 1),
+    "net.ipv4.tcp_keepalive_intvl": _number("keepalive_interval", 1),
+    "net.ipv4.tcp_keepalive_probes": _number("keepalive_probes"),
+    "net.ipv4.tcp_no_metrics_save": _any,
+    "net.ipv4.tcp_mtu_probing": _only("0", "1"),
+    "net.ipv4.tcp_moderate_rcvbuf": _only("0", "1"),
+    "net.ipv4.tcp_autocorking": _only("0"),
+    "net.ipv4.tcp_abort_on_overflow": _only("0"),
+    "net.ipv4.tcp_adv_win_scale": _only("1"),
+    "net.ipv4.tcp_rfc1337": _only("0"),
+    "net.ipv4.tcp_stdurg": _only("0"),
+    "net.ipv4.tcp_shrink_window": _only("0"),
+    "net.ipv4.tcp_min_tso_segs": _any,
+    "net.ipv4.tcp_limit_output_bytes": _any,
+    "net.ipv4.ip_default_ttl": _number("ttl"),
+    "net.mptcp.enabled": _any,
+}
+_RULES: Final = _INET | _IPV4
+
+
+def apply(setting: Sysctl, config: TcpConfig) -> TcpConfig:
+    """The settings of TCP that follow from one of a system; raises Refused by name."""
+    rule = _RULES.get(setting.name)
+    if rule is None:
+        raise Refused(setting.place, f"setting {setting.name}: not known")
+    try:
+        changes = rule(setting.value)
+        if changes is not None:
+            return replace(config, **changes)
+    except ValueError as error:
+        raise Refused(setting.place, f"setting {setting.name}={setting.value}: {error}") from None
+    raise Refused(setting.place, f"setting {setting.name}={setting.value}: the stack has no such behaviour")
