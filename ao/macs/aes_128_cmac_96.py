@@ -20,13 +20,13 @@ def _cmac(key: bytes, message: bytes) -> bytes:
 
 
 class Aes128Cmac96(MacAlgorithm):
-    """The leftmost 96 bits of AES-CMAC under a 128-bit traffic key."""
+    """The leftmost 96 bits, or what a configured key cuts it to, of AES-CMAC under a 128-bit traffic key."""
 
     name = "aes-128-cmac-96"
     number = 1
     mac_octets = 12
     key_octets = 16
-    lengths = range(12, 13)
+    lengths = range(8, 17)
 
     def traffic_key(self, master: bytes, context: bytes) -> bytes:
         """Derive by AES-CMAC; a master key of other than 16 octets is condensed first (RFC 5926 §3.1.1.2)."""

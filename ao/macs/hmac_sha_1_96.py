@@ -12,13 +12,13 @@ from .base import Mac, MacAlgorithm
 
 
 class HmacSha196(MacAlgorithm):
-    """The leftmost 96 bits of HMAC-SHA-1 under a 160-bit traffic key."""
+    """The leftmost 96 bits, or what a configured key cuts it to, of HMAC-SHA-1 under a 160-bit traffic key."""
 
     name = "hmac-sha-1-96"
     number = 2
     mac_octets = 12
     key_octets = 20
-    lengths = range(12, 13)
+    lengths = range(8, 21)
 
     def traffic_key(self, master: bytes, context: bytes) -> bytes:
         """Derive by HMAC-SHA-1 under the master key as it is (RFC 5926 §3.1.1.1)."""

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ao.auth import SegmentMac
-from ao.macs import MACS, by_number
+from ao.macs import MACS, by_number, register
 from ao.wiped import KeysWiped
 
 KEY = bytes(range(20))
@@ -119,9 +119,37 @@ def test_algorithms() -> None:
     assert [(m.number, m.name, m.mac_octets, m.key_octets) for m in MACS.values()] == [
         (1, "aes-128-cmac-96", 12, 16),
         (2, "hmac-sha-1-96", 12, 20),
+        (3, "hmac-sha256-128", 16, 32),
+        (4, "kmac256-128", 16, 32),
+        (None, "linux-hmac-sha256", 12, 32),
     ]
     assert by_number(1) is MACS["aes-128-cmac-96"]
     assert by_number(0) is None
+
+
+def test_a_user_adds_an_algorithm_of_his_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine(type(MACS["linux-hmac-sha256"])):  # type: ignore[misc]
+        name = "mine"
+        number = 200
+
+    monkeypatch.setattr("ao.macs.MACS", dict(MACS))
+    monkeypatch.setattr("ao.macs._BY_NUMBER", {})
+    register(Mine())
+    assert by_number(200) is not None
+    with pytest.raises(ValueError, match="'mine'"):
+        register(Mine())
+
+
+def test_a_copy_of_a_computation_goes_on_by_itself() -> None:
+    """Of each algorithm, the one whose library cannot copy among them."""
+    for algorithm in MACS.values():
+        mac = algorithm.prepare(bytes(range(algorithm.key_octets)))
+        begun = mac.context.copy()
+        begun.update(b"one")
+        other = begun.copy()
+        begun.update(b"two")
+        assert mac.tag(b"onetwo") == begun.finalize()[: mac.octets]
+        assert mac.tag(b"one") == other.finalize()[: mac.octets] != mac.tag(b"onetwo")
 
 
 def test_cmac_rfc_4493() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -16,19 +18,52 @@ from ao.wiped import KeysWiped
 
 STREAM = random.Random(1).randbytes(200)
 KEY = bytes(range(32))
-SALT = b"saltsalt"
+SALT = b"saltsaltsalt"
 
 
 @pytest.fixture(params=sorted(CIPHERS_BY_NAME))
 def make(request: pytest.FixtureRequest) -> Callable[[], PositionCipher]:
     algorithm = CIPHERS_BY_NAME[request.param]
-    return lambda: algorithm.prepare(KEY[: algorithm.key_octets], SALT)
+    return lambda: algorithm.prepare(KEY[: algorithm.key_octets], SALT[: algorithm.salt_octets])
 
 
-def keystream_octet(key: bytes, position: int) -> int:
-    """Scheme C, one octet at a time: octet P mod 16 of AES(key, salt || P div 16)."""
-    block = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(SALT + (position // 16).to_bytes(8, "big"))
-    return block[position % 16]
+def keystream_octet(number: int, key: bytes, position: int) -> int:
+    """Scheme C, one octet at a time: octet P mod 16 of AES(key, salt || P div 16); of ChaCha20 by ao-enc.md §5."""
+    if number == 3:
+        block = position // 64
+        nonce = (int.from_bytes(SALT, "big") ^ block >> 32).to_bytes(12, "big")
+        return chacha_block(key, block & 0xFFFFFFFF, nonce)[position % 64]
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    return encryptor.update(SALT[:8] + (position // 16).to_bytes(8, "big"))[position % 16]
+
+
+@functools.cache
+def chacha_block(key: bytes, counter: int, nonce: bytes) -> bytes:
+    """The block function of RFC 8439 §2.3, written from its text."""
+    start = list(struct.unpack("<16I", b"expand 32-byte k" + key + counter.to_bytes(4, "little") + nonce))
+    state = start.copy()
+
+    def turn(a: int, b: int, bits: int, c: int) -> None:
+        state[a] = (state[a] + state[b]) & 0xFFFFFFFF
+        mixed = state[c] ^ state[a]
+        state[c] = (mixed << bits | mixed >> (32 - bits)) & 0xFFFFFFFF
+
+    columns = [(i, 4 + i, 8 + i, 12 + i) for i in range(4)]
+    diagonals = [(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4) for i in range(4)]
+    for _ in range(10):
+        for a, b, c, d in columns + diagonals:
+            turn(a, b, 16, d)
+            turn(c, d, 12, b)
+            turn(a, b, 8, d)
+            turn(c, d, 7, b)
+    return struct.pack("<16I", *((one + other) & 0xFFFFFFFF for one, other in zip(state, start, strict=True)))
+
+
+def test_chacha_block_rfc_8439() -> None:
+    """RFC 8439 §2.3.2: what the others are compared with is right itself."""
+    block = chacha_block(KEY, 1, bytes.fromhex("000000090000004a00000000"))
+    assert block.hex().startswith("10f1e7e4d13b5915500fdd1fa32071c4")
+    assert block.hex().endswith("a2503c4e")
 
 
 def test_registry() -> None:
@@ -36,15 +71,24 @@ def test_registry() -> None:
     assert [(c.number, c.name, c.key_octets, c.salt_octets) for c in CIPHERS.values()] == [
         (1, "aes-128-ctr", 16, 8),
         (2, "aes-256-ctr", 32, 8),
+        (3, "chacha20", 32, 12),
     ]
 
 
-@pytest.mark.parametrize("start", [0, 1, 15, 16, 2**32 - 100, 2**32 - 7, 2**36 - 50, 2**63, 2**64 - 300])
+@pytest.mark.parametrize(
+    "start", [0, 1, 15, 16, 2**32 - 100, 2**32 - 7, 2**36 - 50, 2**38 - 100, 2**38 - 64, 2**63, 2**64 - 300]
+)
 @pytest.mark.parametrize("number", sorted(CIPHERS))
 def test_against_the_definition(number: int, start: int) -> None:
-    key = KEY[: CIPHERS[number].key_octets]
-    expected = bytes(octet ^ keystream_octet(key, start + i) for i, octet in enumerate(STREAM))
-    assert CIPHERS[number].prepare(key, SALT).apply(start, STREAM) == expected
+    algorithm = CIPHERS[number]
+    key = KEY[: algorithm.key_octets]
+    expected = bytes(octet ^ keystream_octet(number, key, start + i) for i, octet in enumerate(STREAM))
+    cipher = algorithm.prepare(key, SALT[: algorithm.salt_octets])
+    assert cipher.apply(start, STREAM) == expected
+    # Octet by octet too: a running context does not carry beyond what one nonce gives.
+    pieces = [cipher.apply(start + i, STREAM[i : i + 1]) for i in range(len(STREAM))]
+    assert b"".join(pieces) == expected
+    assert cipher.apply_many(start, [STREAM[:50], STREAM[50:]]) == expected
 
 
 @pytest.mark.parametrize("start", [0, 2**32 - 100])
@@ -65,8 +109,8 @@ def test_cut_at_every_boundary(make: Callable[[], PositionCipher], start: int) -
     st.lists(st.tuples(st.integers(0, len(STREAM)), st.integers(0, len(STREAM))), max_size=12),
 )
 def test_any_pieces_in_any_order(start: int, pieces: list[tuple[int, int]]) -> None:
-    cipher = CIPHERS[1].prepare(KEY[:16], SALT)
-    whole = CIPHERS[1].prepare(KEY[:16], SALT).apply(start, STREAM)
+    cipher = CIPHERS[1].prepare(KEY[:16], SALT[:8])
+    whole = CIPHERS[1].prepare(KEY[:16], SALT[:8]).apply(start, STREAM)
     for one, other in pieces:
         first, last = min(one, other), max(one, other)
         assert cipher.apply(start + first, STREAM[first:last]) == whole[first:last]
@@ -74,11 +118,11 @@ def test_any_pieces_in_any_order(start: int, pieces: list[tuple[int, int]]) -> N
 
 @given(st.lists(st.binary(max_size=40), max_size=8), st.integers(0, 2**34))
 def test_many_is_one_joined(parts: list[bytes], start: int) -> None:
-    cipher = CIPHERS[1].prepare(KEY[:16], SALT)
+    cipher = CIPHERS[1].prepare(KEY[:16], SALT[:8])
     cipher.apply(7, b"moves the context")
-    assert cipher.apply_many(start, parts) == CIPHERS[1].prepare(KEY[:16], SALT).apply(start, b"".join(parts))
+    assert cipher.apply_many(start, parts) == CIPHERS[1].prepare(KEY[:16], SALT[:8]).apply(start, b"".join(parts))
     total = sum(map(len, parts))
-    assert cipher.apply(start + total, b"x") == CIPHERS[1].prepare(KEY[:16], SALT).apply(start + total, b"x")
+    assert cipher.apply(start + total, b"x") == CIPHERS[1].prepare(KEY[:16], SALT[:8]).apply(start + total, b"x")
 
 
 def test_twice_gives_the_octets_back(make: Callable[[], PositionCipher]) -> None:

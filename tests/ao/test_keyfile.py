@@ -123,7 +123,11 @@ FAULTS = [
     ("[[mkt]]\n" + IDS + SECRET + "peer_port = 0\n", 5, "peer_port: 0 is not in 1-65535"),
     ("[[mkt]]\n" + IDS + SECRET + "peer_port = 1.5\n", 5, "peer_port: not an integer"),
     ("[[mkt]]\n" + IDS + SECRET + 'mac = "md5"\n', 5, "mac: 'md5' is not one of aes-128-cmac-96, hmac-sha-1-96"),
-    ("[[mkt]]\n" + IDS + SECRET + "mac_octets = 16\n", 5, "mac_octets: 16 is not 12, as aes-128-cmac-96 has it"),
+    (
+        "[[mkt]]\n" + IDS + SECRET + "mac_octets = 17\n",
+        5,
+        "mac_octets: 17 is not in 8-16, as aes-128-cmac-96 has it",
+    ),
     ("[[mkt]]\n" + IDS + SECRET + "cover_options = 1\n", 5, "cover_options: neither true nor false"),
     ("[[mkt]]\n" + IDS + SECRET + 'encrypt = "des"\n', 5, "encrypt: 'des' is not one of aes-128-ctr, aes-256-ctr"),
     ("[[mkt]]\n" + IDS + SECRET + "encrypt = 1\n", 5, "encrypt: neither true, false nor the name of a cipher"),

@@ -102,7 +102,7 @@ class Run:
 
 
 def test_how_many_there_are() -> None:
-    """26 cases; 14 are whole within x25519, the two MACs and AES-CTR; rekeying and tickets come after them."""
+    """26 cases; 17 are whole within x25519; rekeying and tickets come after them."""
     assert len(CASES) == 26
     assert [case["name"] for case in WHOLE] == [
         "x25519 v4",
@@ -113,8 +113,11 @@ def test_how_many_there_are() -> None:
         "loose v6 bound",
         "loose one side",
         "sha1 aes256",
+        "sha256 chacha",
+        "kmac aes128",
         "no cipher",
         "wrap",
+        "far chacha",
         "far aes",
         "app-aware",
         "resumption",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ao.sne import SneTracker, nearest
 from tests.ao.support import load
 
+SEED = 9187
 ROWS = [(int(sne, 16), int(seq, 16)) for sne, seq in load("rfc9187_sne_vectors.json")["rows"]]
 
 
@@ -50,3 +53,27 @@ def test_a_late_segment_does_not_move_the_reference_back() -> None:
     for seq in (0x70000000, 0x10000000):
         tracker.accept(seq)
     assert tracker.sne(0xE0000000) == 0
+
+
+def test_100_000_streams_with_wraps_losses_and_reordering() -> None:
+    """Big integers as the oracle: a sender's 64-bit numbers, of which the receiver sees the low 32 bits of most."""
+    chance = random.Random(SEED)
+    for stream in range(100_000):
+        sent = isn = chance.choice((0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, chance.getrandbits(32)))
+        tracker = SneTracker(isn)
+        late: list[int] = []
+        # Steps up to a whole window of RFC 7323, so that a few of them wrap.
+        step = chance.choice((1460, 65_535, 1 << 24, 1 << 30))
+        for _ in range(12):
+            sent += chance.randrange(1, step + 1)
+            fate = chance.random()
+            if fate < 0.1:
+                continue
+            if fate < 0.3:
+                late.append(sent)
+                continue
+            for number in (sent, *late):
+                if sent - number < 1 << 31:
+                    assert tracker.sne(number & 0xFFFFFFFF) == number >> 32, (SEED, stream, isn, number)
+                    tracker.accept(number & 0xFFFFFFFF)
+            late.clear()
