@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import bench, connect, demo, gateway, pkt, serve, sim
+from . import bench, connect, demo, gateway, pkt, serve, sim, verify
 from .options import UsageFault
 
 
@@ -53,6 +53,7 @@ app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("sim", epilog=sim.EPILOG)(sim.sim)
 app.command("bench", epilog=bench.EPILOG)(bench.bench)
 app.command("pkt", epilog=pkt.EPILOG)(pkt.pkt)
+app.command("verify", epilog=verify.EPILOG)(verify.verify)
 
 
 def main() -> None:
