@@ -38,6 +38,7 @@ from edo.codepoints import (
     CodePoints,
     EdoKind,
 )
+from edo.fastopen import COOKIE_OCTETS
 
 Number = tuple[tuple[int, ...], int]
 """Kinds that an option may have on receipt, and its ExID or -1."""
@@ -120,6 +121,13 @@ DECLARATIONS: tuple[Declaration, ...] = (
     # RFC 5925 §2.2
     _declare(
         "ao", lambda points: ((points.ao,), -1), range(2, 254), key_id=Byte, rnext_key_id=Byte, mac=GreedyBytes
+    ),
+    # RFC 5482 §2; edo.usertimeout reads the field
+    _declare("user_timeout", lambda points: ((points.user_timeout,), -1), {2}, field=Int16ub),
+    # RFC 7413 §4.1.1 and, under the ExID, appendix A
+    _declare("fast_open", lambda points: ((points.fast_open,), -1), COOKIE_OCTETS, cookie=GreedyBytes),
+    _declare(
+        "fast_open_exp", lambda points: (EXPERIMENTAL, points.fast_open_exid), COOKIE_OCTETS, cookie=GreedyBytes
     ),
     # RFC 8547 §4.1; edo.eno reads the suboptions
     _declare("eno", lambda points: ((points.eno,), -1), range(254), contents=GreedyBytes),

@@ -65,6 +65,9 @@ class CodePoints:
     eno: int = 69
     ao: int = 29
     md5: int = 19
+    fast_open: int = 34
+    fast_open_exid: int = 0xF989
+    user_timeout: int = 28
     edo: EdoKind = EdoKind.EXID
 
     native_supported: int = field(init=False, default=-1)
@@ -76,10 +79,10 @@ class CodePoints:
     def __post_init__(self) -> None:
         if self.experimental not in EXPERIMENTAL:
             raise ValueError(f"experimental kind must be 253 or 254, not {self.experimental}")
-        exids = (self.edo_exid, self.syn_eos_exid, self.ke_exid)
+        exids = (self.edo_exid, self.syn_eos_exid, self.ke_exid, self.fast_open_exid)
         if any(not 0 <= exid <= 0xFFFF for exid in exids) or len(set(exids)) < len(exids):
-            raise ValueError("ExIDs must be three different numbers of 0 to 65535")
-        kinds = (self.eno, self.ao, self.md5)
+            raise ValueError("ExIDs must be four different numbers of 0 to 65535")
+        kinds = (self.eno, self.ao, self.md5, self.fast_open, self.user_timeout)
         if any(not 2 <= kind <= 255 for kind in kinds) or len(set(kinds)) < len(kinds):
             raise ValueError("option kinds must be different numbers of 2 to 255")
         if self.edo is EdoKind.NATIVE_79_80:

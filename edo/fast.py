@@ -8,6 +8,7 @@ from __future__ import annotations
 from struct import Struct
 
 from edo.codepoints import POINTS, CodePoints, EdoKind
+from edo.fastopen import COOKIE_OCTETS
 from edo.options import Fragment, Options, Span
 
 _TWO_WORDS = Struct(">II").unpack_from
@@ -41,8 +42,12 @@ def read_options(
                     options.edo_supported = True
             elif exid == points.ke_exid:
                 fragments.append(_fragment(tcp, offset, length))
-            elif exid == points.syn_eos_exid and length == 4:
-                options.syn_eos = True
+            elif exid == points.syn_eos_exid:
+                if length == 4:
+                    options.syn_eos = True
+            elif exid == points.fast_open_exid and length - 4 in COOKIE_OCTETS:
+                options.fast_open = bytes(tcp[offset + 4 : offset + length])
+                options.fast_open_experimental = True
         elif kind == 5:
             if length >= 10 and length & 7 == 2:
                 edges = _BLOCKS[length >> 3](tcp, offset + 2)
@@ -62,6 +67,12 @@ def read_options(
                 options.sack_permitted = True
         elif kind == points.native_supported and length == 2:
             options.edo_supported = True
+        elif kind == points.fast_open:
+            if length - 2 in COOKIE_OCTETS:
+                options.fast_open = bytes(tcp[offset + 2 : offset + length])
+                options.fast_open_experimental = False
+        elif kind == points.user_timeout and length == 4:
+            options.user_timeout = _HALF(tcp, offset + 2)[0]
     if fragments:
         options.ke += tuple(fragments)
     return options

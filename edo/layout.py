@@ -1,7 +1,7 @@
 """What stands where in a sent header: the options inside Data Offset, the Extension, and what is behind it.
 
-Order inside: TCP-AO, ENO, MSS, window scale, SACK-permitted, timestamps, SYN-EOS, [SACK, riders,] NOPs, EDO
-Supported or Extension. SACK and riders stand behind Data Offset wherever they may.
+Order inside: TCP-AO, ENO, MSS, window scale, SACK-permitted, timestamps, user timeout, Fast Open, SYN-EOS, [SACK,
+riders,] NOPs, EDO Supported or Extension. SACK and riders stand behind Data Offset wherever they may.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from struct import Struct
 
 from edo.codepoints import DEFAULT, MSS, SACK, SACK_PERMITTED, TIMESTAMPS, WSCALE, Dialect, OptionOrder
+from edo.fastopen import option as fast_open_option
 from edo.messages import encode
 from edo.options import Options
 from edo.orders import syn_area
@@ -65,6 +66,7 @@ def lay_out(
         and options.eno is None
         and options.mss is None
         and options.wscale is None
+        and options.user_timeout is None
         and not (options.sack_permitted or options.edo_supported or options.syn_eos)
     ):
         form = 0 if extension is None else 1 if extension is Form.SHORT else 2
@@ -91,8 +93,9 @@ def fit_syn(
 ) -> Options:
     """The options that a SYN or SYN-ACK will carry: what does not fit 40 octets yields.
 
-    First timestamps, then SACK-permitted, then window scale; a caller that compares knows what it did not offer or
-    answer. ``riders`` are those that stand inside Data Offset. Raises NoRoom where the others alone do not fit.
+    First the user timeout and Fast Open (RFC 7413 §4.2.2), then timestamps, SACK-permitted and window scale; a
+    caller that compares knows what it did not offer or answer. ``riders`` are those that stand inside Data Offset.
+    Raises NoRoom where the others alone do not fit.
     """
     ends = _end_octets(options, extension, dialect)
     fixed = (
@@ -106,7 +109,14 @@ def fit_syn(
     wscale = 0 if options.wscale is None else 3
     sack_permitted = 2 if options.sack_permitted else 0
     timestamps = 0 if options.ts_val is None else 10
+    fast_open = _fast_open(options, dialect)
+    user_timeout = 0 if options.user_timeout is None else 4
     needed = fixed + wscale + sack_permitted + timestamps
+    if needed + len(fast_open) + user_timeout <= MOST_INSIDE:
+        return options
+    if needed + len(fast_open) <= MOST_INSIDE:
+        return _without(options, user_timeout=True)
+    options = _without(options, user_timeout=True, fast_open=True)
     if needed <= MOST_INSIDE:
         return options
     if fixed > MOST_INSIDE:
@@ -121,6 +131,30 @@ def fit_syn(
         syn_eos=options.syn_eos,
         ke=options.ke,
     )
+
+
+def _without(options: Options, *, user_timeout: bool = False, fast_open: bool = False) -> Options:
+    """The options of a SYN without those two."""
+    return Options(
+        mss=options.mss,
+        wscale=options.wscale,
+        sack_permitted=options.sack_permitted,
+        ts_val=options.ts_val,
+        ts_ecr=options.ts_ecr,
+        eno=options.eno,
+        edo_supported=options.edo_supported,
+        syn_eos=options.syn_eos,
+        ke=options.ke,
+        fast_open=None if fast_open else options.fast_open,
+        fast_open_experimental=options.fast_open_experimental,
+        user_timeout=None if user_timeout else options.user_timeout,
+    )
+
+
+def _fast_open(options: Options, dialect: Dialect) -> bytes:
+    if options.fast_open is None:
+        return b""
+    return fast_open_option(options.fast_open, options.fast_open_experimental, dialect.points)
 
 
 def _check(options: Options, ao_octets: int, extension: Form | None, syn: bool) -> None:
@@ -203,6 +237,10 @@ def _head(options: Options, ao_octets: int, key_ids: tuple[int, int], dialect: D
         head.append(bytes((SACK_PERMITTED, 2)))
     if options.ts_val is not None:
         head.append(_TIMESTAMPS(TIMESTAMPS, 10, options.ts_val, options.ts_ecr))
+    if options.user_timeout is not None:
+        head.append(bytes((dialect.points.user_timeout, 4)) + options.user_timeout.to_bytes(2))
+    if options.fast_open is not None:
+        head.append(_fast_open(options, dialect))
     if options.syn_eos:
         head.append(syn_eos_option(dialect.points))
     return head

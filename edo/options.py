@@ -29,13 +29,17 @@ class Options:
     ``mss`` in octets (RFC 9293 §3.7.1); ``wscale`` a shift count as received (RFC 7323 §2.2); ``ts_val`` and
     ``ts_ecr`` 32-bit timestamps (RFC 7323 §3.2); ``sack`` pairs of 32-bit left and right edges in the order of
     the option (RFC 2018 §3); ``eno`` the whole TCP-ENO option (RFC 8547 §4.1), ``eno_count`` how many there
-    were; ``edo_supported`` and ``syn_eos`` the offers; ``ke`` the key-exchange fragments in order.
+    were; ``edo_supported`` and ``syn_eos`` the offers; ``ke`` the key-exchange fragments in order; ``fast_open`` a
+    cookie, b"" a request for one, ``fast_open_experimental`` whether under its ExID (RFC 7413 §4.1.1);
+    ``user_timeout`` the 16-bit field (RFC 5482 §2).
     """
 
     __slots__ = (
         "edo_supported",
         "eno",
         "eno_count",
+        "fast_open",
+        "fast_open_experimental",
         "ke",
         "mss",
         "sack",
@@ -43,6 +47,7 @@ class Options:
         "syn_eos",
         "ts_ecr",
         "ts_val",
+        "user_timeout",
         "wscale",
     )
 
@@ -59,6 +64,9 @@ class Options:
         edo_supported: bool = False,
         syn_eos: bool = False,
         ke: tuple[Fragment, ...] = (),
+        fast_open: bytes | None = None,
+        fast_open_experimental: bool = False,
+        user_timeout: int | None = None,
     ) -> None:
         self.mss = mss
         self.wscale = wscale
@@ -71,3 +79,6 @@ class Options:
         self.edo_supported = edo_supported
         self.syn_eos = syn_eos
         self.ke = ke
+        self.fast_open = fast_open
+        self.fast_open_experimental = fast_open_experimental
+        self.user_timeout = user_timeout

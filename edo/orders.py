@@ -8,6 +8,7 @@ from __future__ import annotations
 from struct import Struct
 
 from edo.codepoints import MSS, SACK_PERMITTED, TIMESTAMPS, WSCALE, Dialect, OptionOrder
+from edo.fastopen import option as fast_open_option
 from edo.options import Options
 from edo.syneos import option as syn_eos_option
 
@@ -26,10 +27,17 @@ def syn_area(options: Options, dialect: Dialect, first: bytes, last: tuple[bytes
     behind = b"".join(
         (options.eno or b"", syn_eos_option(dialect.points) if options.syn_eos else b"", *last),
     )
+    user_timeout = b""
+    if options.user_timeout is not None:
+        user_timeout = bytes((dialect.points.user_timeout, 4)) + options.user_timeout.to_bytes(2)
+    fast_open = b""
+    if options.fast_open is not None:
+        fast_open = fast_open_option(options.fast_open, options.fast_open_experimental, dialect.points)
     if dialect.order is OptionOrder.LINUX:
-        area = _padded(first + supported, NOP) + _linux(options) + behind
+        area = _padded(first + supported, NOP) + _linux(options)
+        area += user_timeout + fast_open + NOP * (-len(fast_open) % 4) + behind
         return _padded(area, NOP)
-    area = first + _freebsd(options)
+    area = first + _freebsd(options) + user_timeout + fast_open
     if supported:
         area += NOP * (len(area) % 2) + supported
     return _padded(area + behind, EOL)

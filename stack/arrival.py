@@ -10,6 +10,7 @@ from .events import Established
 from .run import ACK, CWR, FIN, PSH, RST, SYN, URG, Run
 from .states import State, Trigger
 from .tcb import HALF, MASK, NEVER, Tcb
+from .variables import UNOPENED
 
 _ESTABLISHED = State.ESTABLISHED
 _NOT_PSH = 0xFF & ~PSH
@@ -91,7 +92,7 @@ def _send_syn_ack(tcb: Tcb, run: Run, now: float) -> None:
     """SYN-RECEIVED is entered: text of the SYN is kept for later (§3.10.7.2, §3.10.7.3), a FIN is not."""
     tcb.transmission = 0
     tcb.retries = 0
-    tcb.snd_nxt = tcb.iss + 1
+    tcb.snd_nxt = max(tcb.snd_nxt, tcb.iss + 1)
     tcb.syn_sent_at = now
     if run.length:
         receiver.take_text(tcb, _without_syn(run), now)
@@ -148,7 +149,7 @@ def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
         tcb.move(Trigger.SYN)
         _send_syn_ack(tcb, run, now)
         return
-    tcb.snd_una = run.ack
+    _answered(tcb, run.ack)
     establish(tcb, now)
     tcb.ack_now = True
     rest = _without_syn(run, flags & ~SYN)
@@ -158,20 +159,38 @@ def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
         receiver.take_text(tcb, rest, now)
 
 
+def _answered(tcb: Tcb, ack: int) -> None:
+    """Our SYN is acknowledged, and by ``ack`` as much of its text (RFC 7413 §4.2.2).
+
+    What is not acknowledged was not taken: SND.NXT goes back, and it is sent like octets that never were.
+    """
+    first = tcb.iss + 1
+    if tcb.passive:
+        tcb.snd_una = first
+        return
+    tcb.snd_una = ack
+    opening = tcb.opening
+    if opening is not None and opening.octets:
+        tcb.fast_opened = ack == first + opening.octets
+        tcb.octets_out += ack - first
+        tcb.snd_nxt = ack
+        tcb.wrote = ack > first
+        tcb.sending.release(ack)
+
+
 def establish(tcb: Tcb, now: float) -> None:
     """Our SYN is acknowledged: ESTABLISHED, with the windows and timers of a connection that transfers."""
     if tcb.transmission == 0:
         tcb.rtt.sample(now - tcb.syn_sent_at)
     else:
         tcb.rtt.syn_was_lost()
-    tcb.control = find(tcb.config.congestion)(tcb.initial_window)
-    ecn.established(tcb)
-    delivery.established(tcb, now)
-    pacing.established(tcb)
-    tcb.loss = recovery.make(tcb)
+    if tcb.control is UNOPENED:
+        begin_transfer(tcb, now)
     tcb.retries = 0
-    tcb.recover = tcb.iss
     tcb.rexmt_at = NEVER
+    if tcb.snd_nxt > tcb.iss + 1:
+        # Octets that went before the SYN was acknowledged: until now it was its timer alone (RFC 6298 §5.1).
+        timers.start_retransmission(tcb, now)
     tcb.sent_at = tcb.heard_at = tcb.progress_at = now
     if tcb.config.keepalive:
         tcb.keep_at = now + tcb.config.keepalive_idle
@@ -181,6 +200,16 @@ def establish(tcb: Tcb, now: float) -> None:
         tcb.tell_readable()
     if tcb.fin_queued:
         tcb.move(Trigger.CLOSE)
+
+
+def begin_transfer(tcb: Tcb, now: float) -> None:
+    """What sending needs: once our SYN is acknowledged, or before it by Fast Open (RFC 7413 §4.2.2 step 6)."""
+    tcb.control = find(tcb.config.congestion)(tcb.initial_window)
+    ecn.established(tcb)
+    delivery.established(tcb, now)
+    pacing.established(tcb)
+    tcb.loss = recovery.make(tcb)
+    tcb.recover = tcb.iss
 
 
 def other_states(tcb: Tcb, run: Run, now: float) -> None:
@@ -195,6 +224,9 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
         # Crossed SYNs: this is the peer's SYN-ACK, whose SYN is known already.
         run = _without_syn(run, flags & ~SYN)
         flags = run.flags
+        if not run.length:
+            # Text of its first SYN may have been taken since.
+            run.seq = tcb.rcv_nxt
     seq = run.seq
     rcv_nxt = tcb.rcv_nxt
     if not flags & RST and tcb.timestamps and not _paws(tcb, run, now):
@@ -230,12 +262,14 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
             tcb.drop("bad_ack")
             tcb.send_reset(run.ack, 0)
             return
-        tcb.snd_una = run.ack
+        _answered(tcb, run.ack)
         tcb.snd_wnd = run.window << tcb.snd_wscale
         tcb.max_snd_wnd = max(tcb.max_snd_wnd, tcb.snd_wnd)
         tcb.snd_wl1 = seq
         tcb.snd_wl2 = run.ack
         establish(tcb, now)
+        if run.ack > tcb.snd_una and not sender.take_ack(tcb, run, now):
+            return
     elif not sender.take_ack(tcb, run, now):
         return
     if tcb.ecn and (run.ecn == ecn.CE or flags & CWR):

@@ -121,13 +121,14 @@ class Attempt:
     def unsent(self) -> int:
         """Octets that were written and not yet acknowledged."""
         held = sum(map(len, self._held))
-        return held + self.flow.connection.unsent if self._settled else held
+        # What Fast Open was given is the connection's from the start.
+        return held + self.flow.connection.unsent
 
     def close(self) -> None:
         """Close both directions: what is queued is sent, then FIN (RFC 9293 §3.10.4)."""
         if not self._settled:
             self._end = True
-            if self.role == "connect" and not self._held:
+            if self.role == "connect" and not self.unsent:
                 self.abort()
                 return
             self._held_end = True

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class FastOpen:
+    """Fast Open (RFC 7413): who may use it. Both ends have to ask for it: a SYN's text can come twice (§6.1).
+
+    ``client``: connections that ask for it may open fast. ``pending`` is how many of a listener's connections may
+    have done so and not stand yet, at most its backlog (PendingFastOpenRequests, §4.2); 0, the default, is
+    FastOpenEnabled's off. ``server`` False: no listener opens fast whatever it asks. Without ``client_cookies``
+    SYNs carry text and no option, without ``server_cookies`` any text is taken (§7.3: nothing can be spoofed).
+    ``pause`` is how long a path is left alone on which Fast Open did not get through, seconds (§4.1.3.1).
+    """
+
+    client: bool = True
+    server: bool = True
+    pending: int = 0
+    client_cookies: bool = True
+    server_cookies: bool = True
+    pause: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +46,7 @@ class TcpConfig:
     ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL); ``window_scale`` the shift that
     is offered (0-14; -1: the least with which the whole receive buffer can be advertised, RFC 7323 §2.2);
     ``insecure_rst`` and ``insecure_syn`` turn the checks of RFC 5961 §3.2 and §4.2 off: any RST or SYN within the
-    window ends the connection.
+    window ends the connection; ``fast_open`` has the settings of RFC 7413.
     Raises ValueError, one line, for a delay of acknowledgments or an interval outside what RFC 9293 allows.
     """
 
@@ -67,6 +86,7 @@ class TcpConfig:
     window_scale: int = -1
     insecure_rst: bool = False
     insecure_syn: bool = False
+    fast_open: FastOpen = field(default=FastOpen())
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.delayed_ack < 0.5:

@@ -11,6 +11,7 @@ from . import arrival, closing, pacing, pmtu, receiver, sender, timers
 from .config import TcpConfig
 from .congestion import find
 from .events import Event, TcpError
+from .fastopen import FastOpening
 from .recovery import find as find_recovery
 from .run import ACK, SYN, Run
 from .states import State, Trigger
@@ -37,21 +38,30 @@ class Connection(Tcb):
 
     # --- verbs -------------------------------------------------------------------------------------------
 
-    def connect(self, now: float) -> None:
+    def connect(self, now: float, opening: FastOpening | None = None, text: bytes = b"") -> None:
         """OPEN call, active (RFC 9293 §3.10.1): send a SYN. Raises TcpError if it was opened before."""
         self._open(now)
         self.move(Trigger.ACTIVE_OPEN)
         self.resize()
         self.snd_nxt = self.iss + 1
+        self.sending.append(text)
+        if opening is not None:
+            opening.octets = min(opening.octets, len(text))
+            self.snd_nxt += opening.octets
+            self.opening = opening
         self.syn_sent_at = now
         self.ecn_offered = self.config.ecn == "offer"
         timers.send_syn(self)
         self.rexmt_at = now + self.rtt.rto
 
-    def accept(self, run: Run, now: float) -> None:
+    def accept(self, run: Run, now: float, opening: FastOpening | None = None) -> None:
         """A passive open has received ``run``, a SYN (RFC 9293 §3.10.7.2). Raises TcpError if opened before."""
         self._open(now)
+        self.opening = opening
         arrival.listen_state(self, run, now)
+        if opening is not None and opening.accepted:
+            self.fast_opened = True
+            arrival.begin_transfer(self, now)
 
     def _open(self, now: float) -> None:
         if self.state is not State.CLOSED or self.closed_told:
@@ -148,7 +158,8 @@ class Connection(Tcb):
     @property
     def readable(self) -> int:
         """Octets that ``read`` would return now."""
-        return self.incoming.octets if self.state > State.SYN_RECEIVED or self.closed_told else 0
+        early = self.fast_opened or self.closed_told
+        return self.incoming.octets if self.state > State.SYN_RECEIVED or early else 0
 
     @property
     def urgent(self) -> int:
@@ -238,6 +249,9 @@ class Connection(Tcb):
     def path_mtu(self, mtu: int, now: float) -> None:
         """ICMP says that the path takes packets of ``mtu`` octets (0: it names none); RFC 1191 §6.4, RFC 8201."""
         pmtu.too_big(self, mtu, now)
+        if self.state is _SYN_SENT and not self.transmission and self.opening is not None and self.opening.octets:
+            # It was the text that made the SYN too big (RFC 7413 §4.1.3.1).
+            timers.repeat_syn(self, now)
 
     def stop_syn_timer(self) -> None:
         """The SYN or SYN-ACK is not repeated by the connection any more."""

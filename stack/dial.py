@@ -16,6 +16,7 @@ from .handshake.agreed import Agreed, Stage
 from .handshake.agreed_a import AgreedA
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
+from .handshake.fast_open import FastOpener, offer
 from .intent import Dial
 from .ip import address_octets, is_one_host
 from .ports import Carrier, FlowKey, Successor
@@ -33,6 +34,7 @@ def connect(
     local_address: str | None,
     security: Security,
     config: TcpConfig | None,
+    text: bytes | None,
     now: float,
 ) -> Attempt:
     """Begin a connection; raises ValueError for an address that is none, OSError where no source fits."""
@@ -53,7 +55,7 @@ def connect(
             version = 4 if len(remote_octets) == 4 else 6
             raise OSError(errno.EAFNOSUPPORT, f"this stack has no IPv{version} address to reach {remote[0]} from")
         local = found
-    dial = Dial(remote_octets, remote[1], local, security, config)
+    dial = Dial(remote_octets, remote[1], local, security, config, text=text)
     flow = _open(stack, dial, local_port, now)
     attempt = Attempt(stack, flow, "connect", now, dial)
     flow.attempt = attempt
@@ -81,8 +83,15 @@ def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
     key = _key(stack, dial, local_port)
     security = dial.security
     flow = stack.new_flow(key, security, active=True, now=now, config=dial.config)
-    flow.handshake = _handshake(stack, flow, dial, now)
-    flow.connection.connect(now)
+    settings = flow.connection.config.fast_open
+    opening = None
+    if dial.text is not None and security.protect == "none":
+        opening = offer(flow, settings, now)
+    if opening is not None:
+        flow.handshake = FastOpener(flow, opening, settings)
+    else:
+        flow.handshake = _handshake(stack, flow, dial, now)
+    flow.connection.connect(now, opening, dial.text or b"")
     stack.add_flow(flow)
     return flow
 

@@ -223,6 +223,8 @@ class Flow:
         while (event := connection.next_event()) is not None:
             if event.__class__ is Established:
                 self.handshake.established(now)
+                if self.listener is not None:
+                    self.listener.stood(self)
             elif event.__class__ is Closed:
                 self._closed(event)
             elif self.announced or event.__class__ is SoftError:
@@ -282,7 +284,7 @@ class Flow:
     def leave(self) -> None:
         """The stack forgets the flow; keys are wiped (profile.md §7)."""
         self.over = True
-        if not self.announced and self.listener is not None:
+        if self.listener is not None:
             self.listener.gone(self)
         self.stack.forget(self)
         self.protection.wipe()

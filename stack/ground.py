@@ -8,6 +8,7 @@ from typing import Protocol
 
 from .config import TcpConfig
 from .cookies import Cookies
+from .fastopen_cookies import FastOpenCookies
 from .flow import Flow
 from .listener import Hall
 from .ports import Carrier, FlowKey, Timed
@@ -24,6 +25,7 @@ class Ground(Hall, Protocol):
     random: Callable[[int], bytes]
     counters: Counter[str]
     cookies: Cookies
+    fast_open_cookies: FastOpenCookies
 
     @property
     def flows(self) -> Mapping[FlowKey, Carrier]:

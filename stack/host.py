@@ -30,6 +30,7 @@ from .config import TcpConfig
 from .connection import Connection
 from .cookies import Cookies
 from .events import TcpError
+from .fastopen_cookies import FastOpenCookies
 from .flow import Flow
 from .intent import Dial
 from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, address_octets, parse
@@ -95,6 +96,7 @@ class Stack:
         self._at = 0
         self.peers = Peers()
         self.cookies = Cookies(random(32))
+        self.fast_open_cookies = FastOpenCookies(random)
         self.passive = Passive(self)
         self.out: list[bytes] = []
         self._listeners: dict[tuple[bytes | None, int], Listener] = {}
@@ -123,15 +125,18 @@ class Stack:
         local_address: str | None = None,
         security: Security | None = None,
         config: TcpConfig | None = None,
+        fast_open: bytes | None = None,
     ) -> Attempt:
         """Begin a connection to ``remote`` (address, port); ``local_port`` 0 takes any.
 
-        ``config`` None: the stack's own.
+        ``config`` None: the stack's own. ``fast_open``: octets to write first, of which the SYN carries as many as
+        it may where a cookie of the peer is known, else it asks for one (RFC 7413; None: a plain SYN). The peer may
+        see them twice (§6.1). With protection there is no Fast Open, and they follow the handshake.
         Raises ValueError for an address or port that is none, OSError (EADDRNOTAVAIL, EADDRINUSE, EAFNOSUPPORT,
         ENOKEY) where it cannot begin. Failure after that is told by a ``Closed`` event.
         """
         self.now = now
-        return dial.connect(self, remote, local_port, local_address, security or Security(), config, now)
+        return dial.connect(self, remote, local_port, local_address, security or Security(), config, fast_open, now)
 
     def listen(
         self,

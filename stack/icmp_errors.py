@@ -52,6 +52,8 @@ def take(flow: Carrier, error: IcmpError, now: float) -> None:
     if (error.seq - connection.snd_una) & 0xFFFFFFFF > connection.snd_nxt - connection.snd_una:
         flow.drop("icmp_out_of_window")
         return
+    if connection.state <= State.SYN_RECEIVED:
+        flow.handshake.doubt(now)
     if error.kind is IcmpKind.TOO_BIG:
         connection.path_mtu(error.mtu, now)
     else:

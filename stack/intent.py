@@ -12,7 +12,8 @@ from .security import Security
 class Dial:
     """An active open: addresses of 4 or 16 octets, ports, and the protection; enough to try again.
 
-    ``config`` None: the stack's. ``plain_syn`` False: no SYN may go without ENO, whatever the policy.
+    ``config`` None: the stack's. ``plain_syn`` False: no SYN may go without ENO, whatever the policy. ``text`` is
+    what Fast Open may send in the SYN (RFC 7413), None where it was not asked for.
     """
 
     remote: bytes
@@ -21,3 +22,4 @@ class Dial:
     security: Security
     config: TcpConfig | None = None
     plain_syn: bool = True
+    text: bytes | None = None

@@ -12,6 +12,7 @@ from edo.syneos import read_oob
 
 from .attempt import Attempt
 from .config import TcpConfig
+from .fastopen_cookies import FastOpenCookies
 from .ports import Carrier, FlowKey, Home
 from .security import Security
 from .segment import Segment
@@ -19,6 +20,8 @@ from .segment import Segment
 # SYNs that wait for their OOB at the same time, and how long each does: min(this, initial RTO / 4), seconds.
 _PENDING_LIMIT = 256
 OOB_WAIT = 0.2
+# How long a connection that opened fast and was reset counts as if it were pending, seconds (RFC 7413 §5.1).
+_RESET_COUNTS = 60.0
 
 
 class Hall(Home, Protocol):
@@ -56,7 +59,8 @@ class Listener:
     """Connections that were accepted wait in it; ``accept`` takes the next one.
 
     ``backlog`` bounds connections that are not yet accepted, half-open ones included: beyond it SYNs are dropped.
-    ``config`` is what connections get from now on (None: the stack's).
+    ``config`` is what connections get from now on (None: the stack's); ``fast_open_cookies`` makes the cookies of
+    this listener alone (None: the stack's).
     """
 
     def __init__(
@@ -79,6 +83,9 @@ class Listener:
         self._queue: deque[Attempt] = deque()
         self._half_open: dict[Carrier, None] = {}
         self._pending: OrderedDict[FlowKey, PendingSyn] = OrderedDict()
+        self._fast_opens: dict[Carrier, None] = {}
+        self._fast_opens_reset: deque[float] = deque()
+        self.fast_open_cookies: FastOpenCookies | None = None
 
     # --- the application ---------------------------------------------------------------------------------
 
@@ -138,9 +145,30 @@ class Listener:
         self._queue.append(attempt)
         self.stack.ready(self)
 
+    def stood(self, flow: Carrier) -> None:
+        """A connection completed its three-way handshake."""
+        self._fast_opens.pop(flow, None)
+
     def gone(self, flow: Carrier) -> None:
-        """A half-open connection ended before it could be accepted."""
+        """A connection ended, which may have been half open."""
         self._half_open.pop(flow, None)
+        if flow in self._fast_opens:
+            del self._fast_opens[flow]
+            self._fast_opens_reset.append(self.stack.now + _RESET_COUNTS)
+
+    def fast_opened(self, flow: Carrier) -> None:
+        """A connection opened fast and does not stand yet."""
+        self._fast_opens[flow] = None
+
+    def fast_opens_pending(self, now: float) -> int:
+        """PendingFastOpenRequests (RFC 7413 §4.2), with those that ended a short while ago.
+
+        Resets that a forged SYN draws shall not make room for the next (§5.1).
+        """
+        ended = self._fast_opens_reset
+        while ended and ended[0] <= now:
+            ended.popleft()
+        return len(self._fast_opens) + len(ended)
 
     def pending(self, key: FlowKey) -> PendingSyn | None:
         """The SYN of this socket pair that waits for its OOB."""

@@ -13,6 +13,7 @@ from edo.reasons import EdoDrop
 
 from .config import TcpConfig
 from .cookies import stamp, unstamp
+from .fastopen_server import judge
 from .flow import Flow
 from .ground import Ground
 from .handshake.agreed_b import AgreedB, takes
@@ -152,9 +153,14 @@ class Passive:
                 return
         connection = flow.connection
         # Where keys protect the stream, no octet of a SYN is taken: its own key can be replayed, or there is none.
-        run = _syn_run(segment, text=security.protect == "none")
+        opening = None
+        if security.protect == "none":
+            cookies = listener.fast_open_cookies or stack.fast_open_cookies
+            opening = judge(listener, connection.config.fast_open, cookies, segment, now)
+        # Text without a good cookie is not acknowledged (RFC 7413 §4.2.2 step 5).
+        run = _syn_run(segment, text=security.protect == "none" and (opening is None or opening.accepted))
         # The connection must know the peer's ISN before a handshake that derives keys from it is made.
-        connection.accept(run, now)
+        connection.accept(run, now, opening)
         if protection is not None:
             configured = ConfiguredHandshake(flow, protection)
             configured.learn(segment)
@@ -174,6 +180,10 @@ class Passive:
         flow.handshake = handshake
         stack.add_flow(flow)
         listener.opened(flow)
+        if connection.fast_opened:
+            listener.fast_opened(flow)
+            # It can be accepted, and answer, at once (RFC 7413 §4.2.2 step 4).
+            handshake.ready = True
         flow.settle(now)
 
     def _configured(

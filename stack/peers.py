@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 # How long a listener does not wait for OOB segments of a prefix from which they did not come, seconds.
 OOB_MEMORY = 600.0
 # ENO stays away from the first SYN this long, doubling up to the second figure, seconds.
 ENO_SILENCE = 60.0
 ENO_SILENCE_MAX = 600.0
+# How long a cookie of Fast Open is kept after it was last good for something, seconds.
+COOKIE_MEMORY = 86400.0
 _LIMIT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FastOpenCookie:
+    """A server's cookie, the MSS that it named (octets, 0: none) and its option's form (RFC 7413 §4.1.3).
+
+    Where Fast Open went without cookies there is an MSS alone.
+    """
+
+    cookie: bytes
+    mss: int
+    experimental: bool = False
 
 
 @dataclass(slots=True)
@@ -25,6 +40,8 @@ class Peers:
     def __init__(self) -> None:
         self._no_oob: OrderedDict[bytes, float] = OrderedDict()
         self._no_eno: OrderedDict[bytes, _Silence] = OrderedDict()
+        self._fast_open: OrderedDict[tuple[bytes, bytes], tuple[FastOpenCookie, float]] = OrderedDict()
+        self._no_fast_open: OrderedDict[tuple[bytes, bytes, int], float] = OrderedDict()
 
     def oob_missed(self, address: bytes, now: float) -> None:
         """An announced OOB did not come from ``address``: its /24 or /56 is remembered for 10 minutes."""
@@ -59,15 +76,56 @@ class Peers:
         known = self._no_eno.get(address)
         return known is not None and known.until > now
 
+    def fast_open_learned(self, local: bytes, remote: bytes, port: int, cookie: FastOpenCookie, now: float) -> None:
+        """Fast Open got through to ``port`` of ``remote``: the latest cookie counts (RFC 7413 §4.1.3)."""
+        self._no_fast_open.pop((local, remote, port), None)
+        known = self._fast_open
+        known[local, remote] = (cookie, now + COOKIE_MEMORY)
+        known.move_to_end((local, remote))
+        if len(known) > _LIMIT:
+            known.popitem(last=False)
+
+    def fast_open_cookie(self, local: bytes, remote: bytes, now: float) -> FastOpenCookie | None:
+        """The cookie that ``remote`` gave to ``local``."""
+        found = self._fast_open.get((local, remote))
+        if found is None:
+            return None
+        if found[1] <= now:
+            del self._fast_open[local, remote]
+            return None
+        return found[0]
+
+    def fast_open_failed(self, local: bytes, remote: bytes, port: int, now: float, pause: float) -> None:
+        """Fast Open did not get through: the path is left alone for ``pause`` seconds (RFC 7413 §4.1.3.1)."""
+        doubted = self._no_fast_open
+        doubted[local, remote, port] = now + pause
+        doubted.move_to_end((local, remote, port))
+        if len(doubted) > _LIMIT:
+            doubted.popitem(last=False)
+
+    def fast_open_in_doubt(self, local: bytes, remote: bytes, port: int, now: float) -> bool:
+        """Whether a SYN on this path is to be plain."""
+        until = self._no_fast_open.get((local, remote, port))
+        if until is None:
+            return False
+        if until <= now:
+            del self._no_fast_open[local, remote, port]
+            return False
+        return True
+
     def forget(self) -> int:
         """Erase everything; returns how many entries there were."""
-        count = len(self._no_oob) + len(self._no_eno)
-        self._no_oob.clear()
-        self._no_eno.clear()
+        count = len(self)
+        for kind in self._kinds:
+            kind.clear()
         return count
 
     def __len__(self) -> int:
-        return len(self._no_oob) + len(self._no_eno)
+        return sum(map(len, self._kinds))
+
+    @property
+    def _kinds(self) -> tuple[OrderedDict[Any, Any], ...]:
+        return (self._no_oob, self._no_eno, self._fast_open, self._no_fast_open)
 
 
 def _prefix(address: bytes) -> bytes:

@@ -67,6 +67,9 @@ class Shaking(Protocol):
     def advance(self, now: float) -> None:
         """Run the handshake's own timers."""
 
+    def doubt(self, now: float) -> None:
+        """ICMP told of an error while the connection was opened."""
+
     def abort(self, now: float) -> None:
         """The application gives the connection up."""
 
@@ -135,8 +138,11 @@ class Door(Protocol):
     def offer(self, flow: Carrier) -> None:
         """The connection may be accepted."""
 
+    def stood(self, flow: Carrier) -> None:
+        """The connection completed its three-way handshake."""
+
     def gone(self, flow: Carrier) -> None:
-        """The connection ended before it could be accepted."""
+        """The connection ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,7 @@ class Home(Protocol):
     peers: Peers
     drops: Counter[str]
     downgrades: Counter[str]
+    counters: Counter[str]
     out: list[bytes]
     trace: Trace | None
 

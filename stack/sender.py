@@ -125,6 +125,8 @@ def challenge(tcb: Tcb, now: float) -> None:
 def output(tcb: Tcb, now: float) -> None:
     """Queue what may be sent now: first what was lost, then what is new, then the FIN."""
     if tcb.state < _ESTABLISHED:
+        if tcb.fast_opened and tcb.passive:
+            _send_early(tcb, now)
         return
     board = tcb.scoreboard
     if tcb.loss.tail_probe:
@@ -139,6 +141,15 @@ def output(tcb: Tcb, now: float) -> None:
         _send_new(tcb, nxt, end, now)
     if tcb.recovery == FAST and tcb.loss.rescues:
         _last_resort(tcb, now)
+
+
+def _send_early(tcb: Tcb, now: float) -> None:
+    """New octets and FIN before our SYN is acknowledged (RFC 7413 §4.2.2); the timer is the SYN-ACK's alone."""
+    end = tcb.sending.end
+    if tcb.snd_nxt < end + tcb.fin_queued and tcb.state is State.SYN_RECEIVED:
+        _send_new(tcb, tcb.snd_nxt, end, now)
+        tcb.loss_at = NEVER
+        tcb.persist_at = NEVER
 
 
 def _retransmit(tcb: Tcb, now: float) -> bool:

@@ -100,6 +100,15 @@ def send_syn(tcb: Tcb) -> None:
         tcb.syn_options(answer),
         transmission=tcb.transmission,
     )
+    opening = tcb.opening
+    if opening is not None and not tcb.transmission and answer == tcb.passive:
+        # Only the first carries Fast Open: what it met may be what swallowed it (RFC 7413 §4.2.2).
+        run.options.fast_open = opening.cookie
+        run.options.fast_open_experimental = opening.experimental
+        if opening.octets:
+            run.length = opening.octets
+            run.payload = tcb.sending.peek(tcb.iss + 1, tcb.iss + 1 + run.length)
+            run.segment_size = tcb.config.mtu
     tcb.last_ack_sent = tcb.rcv_nxt
     tcb.ack_now = False
     tcb.out.append(run)

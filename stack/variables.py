@@ -13,6 +13,7 @@ from .config import TcpConfig
 from .congestion import CongestionControl, find
 from .congestion.delivery_rate import DeliveryRate
 from .events import Event, TcpError
+from .fastopen import FastOpening
 from .losses import OPEN, Recovery
 from .pacer import Pacer
 from .rtt import RttEstimator
@@ -41,7 +42,8 @@ class Variables:
     octets of a segment without options (RFC 6691). ``softly`` is the last soft error since octets were
     acknowledged. ``corked``: a last segment that is not full waits for more octets. ``ecn``: both ends are
     ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ece`` and ``cwr`` the flags that segments
-    and the next new octets carry. ``*_at`` are deadlines, infinite when the timer is off.
+    and the next new octets carry. ``opening`` is Fast Open until the connection stands, ``fast_opened`` whether a
+    SYN's text was taken whole (RFC 7413). ``*_at`` are deadlines, infinite when the timer is off.
     """
 
     __slots__ = (
@@ -68,6 +70,7 @@ class Variables:
         "ecn_recover",
         "ect",
         "error",
+        "fast_opened",
         "fast_retransmit",
         "fin_queued",
         "heard_at",
@@ -86,6 +89,7 @@ class Variables:
         "now",
         "octets_in",
         "octets_out",
+        "opening",
         "out",
         "override",
         "pace_at",
@@ -197,6 +201,8 @@ class Variables:
         self.ece = 0
         self.cwr = 0
         self.sampled_options = NO_OPTIONS
+        self.opening: FastOpening | None = None
+        self.fast_opened = False
         # Segment size.
         self._overhead = -1
         self.path_mtu_octets = config.mtu

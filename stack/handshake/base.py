@@ -95,6 +95,9 @@ class Handshake:
     def advance(self, now: float) -> None:
         """Run the handshake's own timers."""
 
+    def doubt(self, now: float) -> None:
+        """ICMP told of an error while the connection was opened."""
+
     def abort(self, now: float) -> None:
         """The application gives the connection up."""
         self.flow.connection.abort(now)

@@ -75,7 +75,7 @@ def _measured(tcb: Connection, now: float) -> dict[str, int]:
         "retransmits": tcb.retries,
         "probes": tcb.persisting or tcb.keep_probes,
         "backoff": tcb.persisting,
-        "options": tcb.timestamps | tcb.sack_ok << 1 | tcb.scaling << 2,
+        "options": tcb.timestamps | tcb.sack_ok << 1 | tcb.scaling << 2 | tcb.fast_opened << 5,
         "snd_wscale": tcb.snd_wscale,
         "rcv_wscale": tcb.rcv_wscale,
         "rto": _micro(tcb.rtt.rto),

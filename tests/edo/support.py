@@ -77,6 +77,11 @@ def read_by_declaration(tcp: memoryview, spans: list[Span], points: CodePoints =
                     options.eno = bytes(tcp[offset : offset + length])
             case "edo_supported":
                 options.edo_supported = True
+            case "fast_open" | "fast_open_exp":
+                options.fast_open = fields["cookie"]
+                options.fast_open_experimental = value.name == "fast_open_exp"
+            case "user_timeout":
+                options.user_timeout = fields["field"]
             case "syn_eos":
                 options.syn_eos = True
             case "ke":

@@ -29,6 +29,10 @@ KNOWN = [
     ("edo_extension", {"header_length": 14, "segment_length": None}, "fe060ed0000e"),  # §4.2
     ("edo_extension", {"header_length": 14, "segment_length": 156}, "fe080ed0000e009c"),
     ("syn_eos", {}, "fe045e05"),
+    ("user_timeout", {"field": 0x8002}, "1c048002"),  # RFC 5482 §2
+    ("fast_open", {"cookie": b""}, "2202"),  # RFC 7413 §4.1.1
+    ("fast_open", {"cookie": bytes.fromhex("abcd1234")}, "2206abcd1234"),
+    ("fast_open_exp", {"cookie": bytes(8)}, "fe0cf989" + "00" * 8),  # appendix A
     ("ke", {"message": 1, "total": 89, "offset": 3, "octets": b"xy"}, "fe0ba0e10100590003" + "7879"),
 ]
 
@@ -73,6 +77,8 @@ def test_kind_253_is_taken_and_can_be_sent() -> None:
         *("08090000000000000000"[:18], "080c" + "00" * 10, "1311" + "00" * 15, "1d03aa", "4503", "4d02"),
         *("fe050ed0aa", "fe070ed0000000", "fe0a0ed0000000000000", "fe055e0500", "fe04ffff", "fe03aa", "fe02"),
         *("fe09a0e10100590000", "fe04a0e1", "fc020000"),
+        # RFC 7413 §4.1.1: 4 to 16 octets, an even number of them.
+        *("2204aabb", "2207aabbccddee", "2214" + "00" * 18, "fe06f989aabb", "1c03aa", "1c05aabbcc"),
     ],
 )
 def test_refuses_what_no_declaration_says(octets: str) -> None:
@@ -134,12 +140,12 @@ OPTION = st.one_of(
     ),
     st.builds(
         lambda head, rest: bytes((head[0], 2 + len(rest))) + rest,
-        st.tuples(st.sampled_from([2, 3, 4, 5, 8, 19, 29, 69, 79, 80, 237, 253, 254])),
+        st.tuples(st.sampled_from([2, 3, 4, 5, 8, 19, 28, 29, 34, 69, 79, 80, 237, 253, 254])),
         st.binary(max_size=20),
     ),
     st.builds(
         lambda exid, rest: bytes((254, 4 + len(rest))) + exid.to_bytes(2) + rest,
-        *(st.sampled_from([0x0ED0, 0x5E05, 0xA0E1]), st.binary(max_size=12)),
+        *(st.sampled_from([0x0ED0, 0x5E05, 0xA0E1, 0xF989]), st.binary(max_size=12)),
     ),
     st.just(NOP),
     st.just(b"\x00"),
