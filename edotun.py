@@ -4,7 +4,8 @@
         reader, writer = await interface.open_connection("10.9.0.1", 80)
 
 ``open_connection`` and ``start_server`` have asyncio's semantics and take the Runner of any stack; ``Interface``
-offers both for a TUN device of its own. ``BlockingInterface`` and ``sockets`` are for programs without asyncio.
+offers both for a TUN device of its own. ``BlockingInterface`` and ``sockets`` are for programs without asyncio;
+``Loopback`` and ``BlockingLoopback`` are the same within one process, without a device.
 """
 
 from stack import sockets
@@ -18,13 +19,16 @@ from stack.runner import Runner
 from stack.security import Security
 from tun.errors import TunError
 from tun.interface import Interface
-from tun.threaded import BlockingInterface
+from tun.loopback import Loopback
+from tun.threaded import BlockingInterface, BlockingLoopback
 
 __all__ = [
     "Attempt",
     "BlockingInterface",
+    "BlockingLoopback",
     "Interface",
     "Listener",
+    "Loopback",
     "Runner",
     "Security",
     "Server",

@@ -21,7 +21,7 @@ from stack.security import Security
 
 from .capture import Capture
 from .device import Tun
-from .driver import Driver
+from .driver import Device, Driver
 from .errors import TunError
 from .qlog import Qlog
 
@@ -72,9 +72,7 @@ class Interface:
     async def __aenter__(self) -> Self:
         stack = Stack(self._addresses, config=replace(self._config, mtu=self._mtu), random=self._random)
         with ExitStack() as resources:
-            device = resources.enter_context(
-                Tun(self._name, self._addresses, self._hosts, netns=self._netns, mtu=self._mtu)
-            )
+            device = self._device(resources)
             capture = None
             epoch = time.time() - asyncio.get_running_loop().time()
             if self._qlog is not None:
@@ -85,6 +83,11 @@ class Interface:
             self._driver = resources.enter_context(Driver(stack, device, capture=capture, boxes=self._boxes))
             self._resources = resources.pop_all()
         return self
+
+    def _device(self, resources: ExitStack) -> Device:
+        """Make the device, to be given back with ``resources``."""
+        tun = Tun(self._name, self._addresses, self._hosts, netns=self._netns, mtu=self._mtu)
+        return resources.enter_context(tun)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self
 
 from stack.host import Stack
 from stack.sockets import Net, Socket
@@ -17,6 +17,7 @@ from stack.states import State
 
 from .driver import Driver
 from .interface import Interface
+from .loopback import Loopback
 
 # How long the end waits for connections whose last octets or FIN were not acknowledged yet, seconds.
 _LAST_FIN: Final = 2.0
@@ -45,7 +46,17 @@ class FairLock:
             turn = threading.Lock()
             turn.acquire()
             self._queue.append(turn)
-        turn.acquire()
+        try:
+            turn.acquire()
+        except BaseException:
+            # A signal's handler has raised: give up the place in the queue, or the lock that has just come.
+            with self._guard:
+                waited = turn in self._queue
+                if waited:
+                    self._queue.remove(turn)
+            if not waited:
+                self.release()
+            raise
 
     def release(self) -> None:
         """Hand it to who is next."""
@@ -227,8 +238,11 @@ class BlockingInterface:
     device was gone before. When it ends, calls that wait fail with ENETDOWN.
     """
 
+    _kind: ClassVar[type[Interface]] = Interface
+
     def __init__(self, **settings: Any) -> None:
-        self.runner = ThreadedRunner(lambda: Interface(**settings))
+        made = self._kind(**settings)
+        self.runner = ThreadedRunner(lambda: made)
         self.net = Net(self)
 
     def __enter__(self) -> Self:
@@ -256,3 +270,9 @@ class BlockingInterface:
     def create_server(self, *arguments: Any, **named: Any) -> Socket:
         """As ``Net.create_server``."""
         return self.net.create_server(*arguments, **named)
+
+
+class BlockingLoopback(BlockingInterface):
+    """A ``BlockingInterface`` without a device: its sockets reach each other, and nobody else."""
+
+    _kind = Loopback

@@ -188,6 +188,17 @@ class SocketBase:
         return self._stood
 
     @property
+    def pending_error(self) -> int:
+        """The errno that the next call fails with and SO_ERROR reads as; 0 for none. It stays."""
+        self._look()
+        return self._error
+
+    @property
+    def readable(self) -> int:
+        """Octets that ``recv`` would return now."""
+        return 0 if self._attempt is None else self._attempt.readable
+
+    @property
     def send_room(self) -> int:
         """Octets that ``send`` would take now, if anything of it."""
         return 0 if self._connection is None else self._send_room()
@@ -196,6 +207,13 @@ class SocketBase:
         """The fields of struct tcp_info by name, and ``state``, RFC 9293's."""
         self._look()
         return information(self._connection, self.state, self.stack.now)
+
+    def set_protection(self, security: Security) -> None:
+        """What is asked of the connections that begin from now on. Raises EISCONN once one is on the way."""
+        self._usable()
+        if self._phase is not Phase.FRESH:
+            raise SocketError(errno.EISCONN)
+        self.protection = security
 
     def security(self) -> dict[str, object]:
         """What protects the connection: the names of the line of a finished connection. Raises ENOTCONN."""

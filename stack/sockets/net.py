@@ -5,12 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import socket as system
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ..security import Security
-from ..socket_core import SocketCore, SocketError
+from ..socket_core import Profile, SocketCore, SocketError
 from .blocking import Address, Socket
 from .shared import Home, SharedRunner
+
+# Functions, types and errors of ``socket`` that are the same for every socket.
+_SAME: Final = frozenset(
+    (
+        *("error", "gaierror", "herror", "timeout", "AddressFamily", "SocketKind", "AddressInfo", "MsgFlag"),
+        *("getaddrinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "gethostname", "getnameinfo"),
+        *("getfqdn", "getservbyname", "getservbyport", "getprotobyname", "has_ipv6"),
+        *("htonl", "htons", "ntohl", "ntohs", "inet_aton", "inet_ntoa", "inet_ntop", "inet_pton"),
+        *("getdefaulttimeout", "setdefaulttimeout", "_GLOBAL_DEFAULT_TIMEOUT"),
+    )
+)
 
 
 class HasRunner(Protocol):
@@ -24,12 +35,22 @@ class HasRunner(Protocol):
 class Net:
     """Sockets over ``interface``; where a program lets one put something in place of ``socket``, this fits.
 
-    ``security`` is that of sockets for which none is given.
+    ``security`` is that of sockets for which none is given; ``profile`` has the habits of a system's sockets where
+    POSIX leaves them open (None: the stack's own). Constants, errors and conversions are the system's.
     """
 
-    def __init__(self, interface: HasRunner, *, security: Security | None = None) -> None:
+    def __init__(
+        self, interface: HasRunner, *, security: Security | None = None, profile: Profile | None = None
+    ) -> None:
         self._home = Home(interface.runner)
         self._security = security
+        self._profile = profile
+
+    def __getattr__(self, name: str) -> Any:
+        """What of the ``socket`` module makes no socket and asks for none: AF_INET, timeout, inet_aton, ..."""
+        if name.isupper() or name in _SAME:
+            return getattr(system, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def socket(
         self,
@@ -45,7 +66,9 @@ class Net:
             raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
         runner = self._home.runner
         try:
-            core = SocketCore(runner.stack, family=int(family), security=security or self._security)
+            core = SocketCore(
+                runner.stack, family=int(family), profile=self._profile, security=security or self._security
+            )
         except SocketError as error:
             raise error.plain from None
         made = Socket(self._home, core)
@@ -116,7 +139,3 @@ class Net:
                 error.errno, f"{error.strerror} (while attempting to bind on address {address!r})"
             ) from None
         return made
-
-    def getaddrinfo(self, *arguments: Any, **named: Any) -> list[tuple[Any, ...]]:
-        """The system's ``getaddrinfo``."""
-        return list(system.getaddrinfo(*arguments, **named))

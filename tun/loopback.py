@@ -1,0 +1,92 @@
+"""A stack whose packets come back to itself: connections within one process, without a device or privileges."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from stack.batch import Octets
+from stack.box import Box
+from stack.config import TcpConfig
+
+from .driver import Device
+from .interface import Interface
+
+# Addresses for documentation (RFC 5737, RFC 3849): nobody is reached by them.
+ADDRESSES: Final = ("192.0.2.1/24", "2001:db8::1/64")
+
+
+class LoopbackDevice:
+    """A device that gives back what is written to it, in order and without a limit."""
+
+    def __init__(self) -> None:
+        self._packets: deque[bytes] = deque()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    @property
+    def pending(self) -> int:
+        """Packets that wait for room: none ever."""
+        return 0
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while packets wait."""
+        return self._bell
+
+    def read_batch(self, limit: int = 64) -> list[bytes]:
+        """The packets that wait, at most ``limit``."""
+        packets = self._packets
+        batch = [packets.popleft() for _ in range(min(limit, len(packets)))]
+        if batch and not packets:
+            os.eventfd_read(self._bell)
+        return batch
+
+    def write(self, packets: Sequence[Octets]) -> None:
+        """Have packets arrive."""
+        if packets and not self._packets:
+            os.eventfd_write(self._bell, 1)
+        self._packets.extend(map(bytes, packets))
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._bell)
+
+
+class Loopback(Interface):
+    """An ``Interface`` without a device: what the stack sends comes back to it, through ``boxes``.
+
+    It takes Interface's settings but those of the device; needs neither root nor a TUN.
+    """
+
+    def __init__(
+        self,
+        *,
+        addr: Sequence[str] = ADDRESSES,
+        mtu: int = 1500,
+        capture: str | Path | None = None,
+        qlog: str | Path | None = None,
+        config: TcpConfig | None = None,
+        boxes: Sequence[Box] = (),
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        super().__init__(
+            addr=addr,
+            tun="loopback",
+            mtu=mtu,
+            capture=capture,
+            qlog=qlog,
+            config=config,
+            boxes=boxes,
+            random=random,
+        )
+
+    def _device(self, resources: ExitStack) -> Device:
+        device = LoopbackDevice()
+        resources.callback(device.close)
+        return device
