@@ -107,6 +107,8 @@ def acknowledged_fin(tcb: Tcb, now: float) -> None:
     state = tcb.state
     if state is State.FIN_WAIT_1:
         tcb.move(Trigger.ACK_OF_FIN)
+        # A lingering close waits for this.
+        tcb.wrote = True
         if tcb.read_closed:
             # Nobody waits for the peer's octets any more; a peer that never closes shall not be waited for.
             tcb.linger_at = now + (tcb.config.fin_wait_2 or 2 * tcb.config.msl)

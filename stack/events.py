@@ -27,7 +27,7 @@ class Readable(Event):
 
 @dataclass(frozen=True, slots=True)
 class Writable(Event):
-    """Octets were acknowledged: the send buffer has more room than before."""
+    """Octets or our FIN were acknowledged: the send buffer has more room than before, or lingering has ended."""
 
 
 @dataclass(frozen=True, slots=True)

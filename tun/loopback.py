@@ -32,6 +32,11 @@ class LoopbackDevice:
         """Packets that wait for room: none ever."""
         return 0
 
+    @property
+    def waiting(self) -> int:
+        """Packets that were not read yet."""
+        return len(self._packets)
+
     def fileno(self) -> int:
         """A descriptor that is readable while packets wait."""
         return self._bell

@@ -78,6 +78,7 @@ class SocketBase:
         "_starved",
         "_stirred",
         "_stood",
+        "_unread",
         "_write_shut",
         "family",
         "on_ready",
@@ -113,6 +114,7 @@ class SocketBase:
         self._starved = False
         self._stirred = False
         self._stood = False
+        self._unread = 0
 
     def __repr__(self) -> str:
         return f"<SocketCore {self._phase.name.lower()}>"
@@ -334,8 +336,16 @@ class SocketBase:
     def _discard(self) -> None:
         """After SHUT_RD, octets that come are for nobody where the profile says so."""
         attempt = self._attempt
-        if self._read_shut and self.profile.discards_after_read_shutdown and attempt is not None:
+        if not self._read_shut or attempt is None:
+            return
+        if self.profile.discards_after_read_shutdown:
             attempt.read()
+        elif self._write_shut and self.profile.resets_after_shutdown and attempt.readable > self._unread:
+            if not self._unread:
+                attempt.read()
+            self._error = errno.ECONNRESET
+            self._phase = Phase.OVER
+            attempt.abort()
 
     def _cork(self, *, more: bool) -> None:
         self._more = more

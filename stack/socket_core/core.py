@@ -24,6 +24,7 @@ from .numbers import (
     SHUT_RD,
     SHUT_RDWR,
     SHUT_WR,
+    SIOCATMARK,
     SIOCINQ,
     SIOCOUTQ,
     SIOCOUTQNSD,
@@ -240,6 +241,10 @@ class SocketCore(SocketBase):
         if count <= 0:
             return b""
         if attempt.readable:
+            urgent = attempt.urgent
+            if urgent > 1:
+                # One call never returns octets from before and behind the mark (POSIX, sockatmark).
+                count = min(count, urgent - 1)
             return attempt.flow.connection.peek(count) if flags & MSG_PEEK else attempt.read(count)
         if attempt.eof:
             return b""
@@ -284,6 +289,7 @@ class SocketCore(SocketBase):
             attempt.write_eof()
         if how != SHUT_WR:
             self._read_shut = True
+            self._unread = attempt.readable
             self._discard()
         self._stir()
 
@@ -364,17 +370,21 @@ class SocketCore(SocketBase):
     def ioctl(self, request: int) -> int:
         """SIOCINQ: octets to be read; SIOCOUTQ: written and not acknowledged; SIOCOUTQNSD: not sent; a FIN is one.
 
+        SIOCATMARK: 1 where the next octet is the last urgent one, else 0 (POSIX, sockatmark).
+
         Raises EINVAL on a listener, ENOTTY for any other request.
         """
         self._usable()
         self._look()
-        if request not in (SIOCINQ, SIOCOUTQ, SIOCOUTQNSD):
+        if request not in (SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK):
             raise SocketError(errno.ENOTTY)
         if self._listener is not None:
             raise SocketError(errno.EINVAL)
         connection = self._connection
         if connection is None or self._attempt is None:
             return 0
+        if request == SIOCATMARK:
+            return int(self._attempt.urgent == 1)
         if request == SIOCINQ:
             return self._attempt.readable
         if self._phase is not Phase.CONNECTED:

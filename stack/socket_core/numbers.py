@@ -70,6 +70,7 @@ SHUT_WR: Final = 1
 SHUT_RDWR: Final = 2
 
 # ioctl.
+SIOCATMARK: Final = 0x8905
 SIOCINQ: Final = 0x541B
 SIOCOUTQ: Final = 0x5411
 SIOCOUTQNSD: Final = 0x894B

@@ -57,6 +57,7 @@ _MOST_MSS: Final = 32767
 _MOST_KEEP: Final = 32767
 _MOST_COUNT: Final = 127
 _MOST_LINGER2: Final = 120
+_NAME_OCTETS: Final = 16
 
 Value = int | bytes
 
@@ -243,8 +244,17 @@ def _set_quick_ack(settings: Settings, value: Value) -> None:
 
 def _set_linger2(settings: Settings, value: Value) -> None:
     number = integer(value)
-    settings.linger2 = -1 if number < 0 else 0 if number > _MOST_LINGER2 else number
+    settings.linger2 = -1 if number < 0 else min(number, _MOST_LINGER2)
     settings.tcp["fin_wait_2"] = float(max(settings.linger2, 0))
+
+
+def _read_linger2(settings: Settings) -> Value:
+    base = settings.base
+    return settings.linger2 or round(base.fin_wait_2 or 2 * base.msl)
+
+
+def _set_defer_accept(settings: Settings, value: Value) -> None:
+    settings.defer_accept = max(integer(value), 0)
 
 
 def _set_clamp(settings: Settings, value: Value) -> None:
@@ -265,7 +275,7 @@ def _set_congestion(settings: Settings, value: Value) -> None:
 
 def _read_congestion(settings: Settings) -> Value:
     name: str = settings.tcp.get("congestion", settings.base.congestion)
-    return name.encode()
+    return name.encode().ljust(_NAME_OCTETS, b"\0")
 
 
 def _set_user_timeout(settings: Settings, value: Value) -> None:
@@ -312,7 +322,7 @@ _SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
     (IPPROTO_TCP, TCP_KEEPCNT): _tcp("keepalive_probes", 1, _MOST_COUNT),
     (IPPROTO_TCP, TCP_SYNCNT): _tcp("syn_retries", 1, _MOST_COUNT),
     (IPPROTO_TCP, TCP_LINGER2): _set_linger2,
-    (IPPROTO_TCP, TCP_DEFER_ACCEPT): _attribute("defer_accept", -0x80000000, 0x7FFFFFFF),
+    (IPPROTO_TCP, TCP_DEFER_ACCEPT): _set_defer_accept,
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): _set_clamp,
     (IPPROTO_TCP, TCP_QUICKACK): _set_quick_ack,
     (IPPROTO_TCP, TCP_CONGESTION): _set_congestion,
@@ -343,7 +353,7 @@ _GETTERS: Final[dict[tuple[int, int], Callable[[Settings], Value]]] = {
     (IPPROTO_TCP, TCP_KEEPINTVL): _read_tcp("keepalive_interval"),
     (IPPROTO_TCP, TCP_KEEPCNT): _read_tcp("keepalive_probes"),
     (IPPROTO_TCP, TCP_SYNCNT): _read_tcp("syn_retries"),
-    (IPPROTO_TCP, TCP_LINGER2): _read("linger2"),
+    (IPPROTO_TCP, TCP_LINGER2): _read_linger2,
     (IPPROTO_TCP, TCP_DEFER_ACCEPT): _read("defer_accept"),
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): _read("window_clamp"),
     (IPPROTO_TCP, TCP_QUICKACK): _read("quick_ack"),

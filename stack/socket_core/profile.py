@@ -18,6 +18,7 @@ class Profile:
     errno of sending on a socket that was never connected, ``reset_after_fin`` that of a reset which comes after the
     peer's FIN. ``discards_after_read_shutdown``: what comes after
     the reading side was shut down is acknowledged and forgotten, and what waited is forgotten at once.
+    ``resets_after_shutdown``: what comes after both sides were shut down is answered with a reset.
     """
 
     name: str = "own"
@@ -30,10 +31,13 @@ class Profile:
     unconnected_send: int = errno.EPIPE
     reset_after_fin: int = errno.EPIPE
     discards_after_read_shutdown: bool = False
+    resets_after_shutdown: bool = False
 
 
 OWN: Final = Profile()
-LINUX: Final = Profile("linux", buffer_factor=2, least_buffer=2304, largest_buffer=1 << 31)
+LINUX: Final = Profile(
+    "linux", buffer_factor=2, least_buffer=2304, largest_buffer=1 << 31, resets_after_shutdown=True
+)
 FREEBSD: Final = Profile(
     "freebsd",
     round_buffers=True,

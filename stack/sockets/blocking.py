@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import operator
 import socket
-from typing import Any
+from typing import Any, Final
 
 from ..security import Security
-from ..socket_core import Blocked
+from ..socket_core import Blocked, SocketCore
+from .shared import Home
 from .transfer import Buffer, OctetSocket
 from .waiting import system_error
 
 Address = tuple[Any, ...]
 # The longest value of an option that ``socket`` asks for, octets.
-_MOST_VALUE = 1024
+_MOST_VALUE: Final = 1024
+# The bounds of the machine's int.
+_LEAST, _MOST = -(1 << 31), (1 << 31) - 1
 
 
 class Socket(OctetSocket):
@@ -24,6 +28,10 @@ class Socket(OctetSocket):
     ``recv`` or ``accept`` would not wait, writable when ``send`` would not, and hangs up with the connection; it is
     not to be read or written itself, so ``detach``, ``dup``, ``share`` and ancillary data do not exist.
     """
+
+    def __init__(self, home: Home, core: SocketCore, proto: int = 0) -> None:
+        super().__init__(home, core)
+        self._proto = proto
 
     # --- opening -----------------------------------------------------------------------------------------
 
@@ -39,7 +47,7 @@ class Socket(OctetSocket):
     def accept(self) -> tuple[Socket, Address]:
         """The next connection and its peer's address."""
         core = self._call(self._core.accept, self._timeout)
-        return Socket(self._home, core), core.remote
+        return Socket(self._home, core, self._proto), core.remote
 
     def connect(self, address: Address) -> None:
         """Connect to (host, port); names are resolved by the system. Raises what ``socket.socket.connect`` does."""
@@ -72,15 +80,24 @@ class Socket(OctetSocket):
 
     def shutdown(self, how: int) -> None:
         """End one direction or both: SHUT_RD, SHUT_WR, SHUT_RDWR."""
-        self._at_once(lambda now: self._core.shutdown(how, now))
+        which = operator.index(how)
+        self._at_once(lambda now: self._core.shutdown(which, now))
 
     # --- options and facts -------------------------------------------------------------------------------
 
     def setsockopt(self, level: int, name: int, value: int | Buffer | None, optlen: int | None = None) -> None:
         """Set an option; numbers are those of the ``socket`` module on Linux."""
-        if value is None:
+        if value is None and optlen is not None:
+            # The system's would read from nowhere.
             raise system_error(errno.EFAULT)
-        given = value if isinstance(value, int) else bytes(value)
+        if isinstance(value, int):
+            if not _LEAST <= value <= _MOST:
+                raise TypeError(f"the value of an option must fit an int of the machine, not {value}")
+            given: int | bytes = value
+        elif isinstance(value, bytes | bytearray | memoryview):
+            given = bytes(value)
+        else:
+            raise TypeError(f"a bytes-like object is required, not {type(value).__name__!r}")
         self._at_once(lambda _: self._core.setsockopt(level, name, given))
 
     def getsockopt(self, level: int, name: int, buflen: int = 0) -> int | bytes:
@@ -94,7 +111,7 @@ class Socket(OctetSocket):
         return value if isinstance(value, int) else int.from_bytes(value[:4], "little", signed=True)
 
     def ioctl(self, request: int) -> int:
-        """FIONREAD (SIOCINQ), TIOCOUTQ (SIOCOUTQ) or SIOCOUTQNSD: octets that wait."""
+        """FIONREAD (SIOCINQ), TIOCOUTQ (SIOCOUTQ) or SIOCOUTQNSD: octets that wait; SIOCATMARK."""
         return self._at_once(lambda _: self._core.ioctl(request))
 
     def getsockname(self) -> Address:
@@ -136,8 +153,8 @@ class Socket(OctetSocket):
 
     @property
     def proto(self) -> int:
-        """IPPROTO_TCP."""
-        return socket.IPPROTO_TCP
+        """What the socket was made with: 0 or IPPROTO_TCP, which are the same."""
+        return self._proto
 
     def get_inheritable(self) -> bool:
         """False: a stack is part of one process."""

@@ -71,7 +71,7 @@ class Net:
             )
         except SocketError as error:
             raise error.plain from None
-        made = Socket(self._home, core)
+        made = Socket(self._home, core, proto)
         if type & system.SOCK_NONBLOCK:
             made.setblocking(False)
         return made

@@ -16,6 +16,22 @@ Buffer = bytes | bytearray | memoryview
 _FILE_BLOCK = 1 << 16
 
 
+def octets_of(data: Buffer) -> memoryview:
+    """The octets of a buffer, not copied. Raises TypeError and BufferError as ``socket`` does."""
+    view = memoryview(data)
+    if not view.c_contiguous:
+        raise BufferError("memoryview: underlying buffer is not C-contiguous")
+    return view.cast("B")
+
+
+def room_in(buffer: bytearray | memoryview) -> memoryview:
+    """The octets of a buffer that can be written. Raises TypeError as ``socket`` does."""
+    view = memoryview(buffer)
+    if view.readonly or not view.c_contiguous:
+        raise TypeError(f"a contiguous read-write bytes-like object is required, not {type(buffer).__name__!r}")
+    return view.cast("B")
+
+
 class Readable(Protocol):
     """A file that is opened for reading octets."""
 
@@ -34,7 +50,7 @@ class OctetSocket(WaitingSocket):
         Flags: MSG_DONTWAIT, MSG_MORE, MSG_OOB (urgent up to the last octet, RFC 6093). Raises BlockingIOError,
         TimeoutError, BrokenPipeError, or what the connection has failed with.
         """
-        view = memoryview(data).cast("B")
+        view = octets_of(data)
         timeout = self._waits(flags)
         sent = self._send_some(view, flags, timeout)
         while timeout is None and 0 < sent < len(view):
@@ -46,7 +62,7 @@ class OctetSocket(WaitingSocket):
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         """Send everything; the timeout is for all of it. After an error it is not known how much was sent."""
-        view = memoryview(data).cast("B")
+        view = octets_of(data)
         timeout = self._waits(flags)
         until = None if timeout is None else time.monotonic() + timeout
         sent = 0
@@ -74,7 +90,7 @@ class OctetSocket(WaitingSocket):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({len(rest) + 1} given)")
         flags, address = (0, rest[0]) if len(rest) == 1 else rest
         host, port = self._resolve("sendto", address)
-        octets = bytes(data)
+        octets = bytes(octets_of(data))
         return self._call(lambda now: self._core.sendto(octets, flags, host, port, now), self._waits(flags))
 
     def sendfile(self, file: Readable, offset: int = 0, count: int | None = None) -> int:
@@ -133,6 +149,8 @@ class OctetSocket(WaitingSocket):
         """
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
+        if not bufsize:
+            return b""
         timeout = self._waits(flags)
         data = self._call(lambda now: self._core.recv(bufsize, flags, now), timeout)
         if flags & socket.MSG_WAITALL and not flags & socket.MSG_PEEK and timeout is None:
@@ -156,7 +174,7 @@ class OctetSocket(WaitingSocket):
 
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into ``buffer``, at most ``nbytes`` (0: its size); returns how many octets."""
-        view = memoryview(buffer).cast("B")
+        view = room_in(buffer)
         if nbytes < 0:
             raise ValueError("negative buffersize in recv_into")
         if nbytes > len(view):
@@ -181,7 +199,7 @@ class OctetSocket(WaitingSocket):
         self, buffers: Sequence[bytearray | memoryview], ancbufsize: int = 0, flags: int = 0
     ) -> tuple[int, list[Any], int, None]:
         """As ``recvmsg``, into the buffers one after the other: (how many octets, ...)."""
-        views = [memoryview(buffer).cast("B") for buffer in buffers]
+        views = [room_in(buffer) for buffer in buffers]
         data = self.recv(sum(map(len, views)), flags)
         rest = memoryview(data)
         for view in views:

@@ -128,9 +128,11 @@ class WaitingSocket:
     # --- timeouts ----------------------------------------------------------------------------------------
 
     def settimeout(self, value: float | None) -> None:
-        """How long calls wait, seconds: None without end, 0 not at all. Raises ValueError for less."""
+        """How long calls wait, seconds: None without end, 0 not at all. Raises ValueError for less, EBADF."""
         if value is not None and value < 0.0:
             raise ValueError("Timeout value out of range")
+        if self._core.closed:
+            raise system_error(errno.EBADF)
         self._timeout = None if value is None else float(value)
 
     def gettimeout(self) -> float | None:
@@ -143,8 +145,8 @@ class WaitingSocket:
         return self._timeout
 
     def setblocking(self, flag: bool) -> None:
-        """Wait without end, or not at all."""
-        self._timeout = None if flag else 0.0
+        """Wait without end, or not at all. Raises EBADF."""
+        self.settimeout(None if flag else 0.0)
 
     def getblocking(self) -> bool:
         """Whether calls wait."""
