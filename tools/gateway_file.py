@@ -15,7 +15,7 @@ from .link import Fault, Link, check_link
 from .protect import check_security, listed
 from .toml_lines import Lines, syntax_error
 
-_TUN_KEYS: Final = {"name": str, "addr": list, "host": list, "netns": str, "mtu": int}
+_TUN_KEYS: Final = {"name": str, "addr": list, "host": list, "netns": str, "mtu": int, "congestion": str}
 _FORWARD_KEYS: Final = {
     "name": str,
     "listen": str,
@@ -118,6 +118,7 @@ class _Reader:
                 mtu=tun.get("mtu", 1500),
                 capture=capture,
                 qlog=qlog,
+                congestion=tun.get("congestion", "cubic"),
             )
         except Fault as fault:
             key = "name" if fault.option == "tun" else fault.option

@@ -1,4 +1,4 @@
-"""What the command line and a gateway's file say of the device, checked: addresses, the kernel's side, MTU."""
+"""What the command line and a gateway's file say of the device, checked: addresses, MTU, what sends on it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from stack.congestion import CONTROLLERS
 
 # IFNAMSIZ - 1, and the characters that are safe in a file name as well.
 _DEVICE: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}")
@@ -27,7 +29,8 @@ class Fault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The device: its ``name``, the stack's addresses (CIDR), the kernel's, namespace, MTU in octets, files."""
+    """The device: its ``name``, the stack's addresses (CIDR), the kernel's, namespace, MTU in octets, files,
+    and the name of the connections' congestion controller."""
 
     name: str
     addresses: tuple[str, ...]
@@ -36,6 +39,7 @@ class Link:
     mtu: int
     capture: Path | None
     qlog: Path | None = None
+    congestion: str = "cubic"
 
 
 def check_link(
@@ -47,6 +51,7 @@ def check_link(
     mtu: int,
     capture: Path | None,
     qlog: Path | None = None,
+    congestion: str = "cubic",
 ) -> Link:
     """Return the Link of these values; raises Fault for the first that is wrong."""
     if not _DEVICE.fullmatch(name) or name in (".", ".."):
@@ -73,10 +78,12 @@ def check_link(
             raise Fault("netns", f"{netns!r} is not the name of a network namespace")
         if not (NAMESPACES / netns).exists():
             raise Fault("netns", f"there is no namespace {netns!r} in {NAMESPACES} (ip netns add {netns})")
+    if congestion not in CONTROLLERS:
+        raise Fault("congestion", f"{congestion!r} is not one of {', '.join(CONTROLLERS)}")
     for option, file in (("capture", capture), ("qlog", qlog)):
         if file is not None and not file.parent.is_dir():
             raise Fault(option, f"there is no folder {file.parent}")
-    return Link(name, tuple(map(str, interfaces)), tuple(map(str, kernel)), netns, mtu, capture, qlog)
+    return Link(name, tuple(map(str, interfaces)), tuple(map(str, kernel)), netns, mtu, capture, qlog, congestion)
 
 
 def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:

@@ -36,10 +36,11 @@ class Interface:
     """A stack of its own on a TUN device of its own, for ``async with``.
 
     ``tun`` names the device; ``addr`` are the stack's addresses ("ADDR/N"), ``host`` the kernel's on the device;
-    ``netns`` is the namespace where the device appears; ``mtu`` in octets; ``capture`` a file for a pcapng of every
-    packet, those that the stack dropped with the reason as comment; ``qlog`` one for the connections' events;
-    ``config`` the base of every connection's settings, of which ``mtu`` is replaced; ``boxes`` stand
-    between stack and device. Entering raises TunError or another OSError, one line that says what could not be had.
+    ``netns`` is the namespace where the device appears; ``mtu`` in octets; ``capture`` a file for a pcapng of
+    every packet, those that the stack dropped with the reason as comment; ``qlog`` one for the connections'
+    events; ``config`` the base of every connection's settings, of which ``mtu`` is replaced (None: TCP's defaults,
+    but for Nagle's algorithm, which asyncio turns off in its connections, too); ``boxes`` stand between stack and
+    device. Entering raises TunError or another OSError, one line that says what could not be had.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Interface:
         self._mtu = mtu
         self._capture = capture
         self._qlog = qlog
-        self._config = config or TcpConfig()
+        self._config = config or TcpConfig(nagle=False)
         self._boxes = tuple(boxes)
         self._random = random
         self._driver: Driver[Stack] | None = None

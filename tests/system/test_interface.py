@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.cli import running
+from tools.link import Link
 from tun.netns import Namespace
 
 pytestmark = pytest.mark.tun
@@ -43,3 +46,13 @@ def test_a_program_needs_no_namespace_of_its_own(fresh_name: Callable[[str], str
     assert isinstance(done, subprocess.CompletedProcess)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["HELLO", "none"]
+
+
+def test_the_commands_have_their_congestion_control_and_delay_nothing(fresh_name: Callable[[str], str]) -> None:
+    async def main(link: Link) -> tuple[str, bool]:
+        async with running.interface(link, lambda _: None) as interface:
+            return interface.stack.config.congestion, interface.stack.config.nagle
+
+    with Namespace(fresh_name("if")) as namespace:
+        link = Link("if1", ("10.83.0.2/24",), ("10.83.0.1",), namespace.name, 1500, None, congestion="bbr")
+        assert asyncio.run(main(link)) == ("bbr", False)

@@ -32,6 +32,7 @@ def call(*arguments: str) -> Result:
         ([*SERVE, "--addr", "10.9.0.3"], "--addr: '10.9.0.3' has no prefix length"),
         ([*SERVE, "--host", "10.9.0"], "--host: '10.9.0' is not"),
         ([*SERVE, "--mtu", "10"], "--mtu: 10 is not in 68-65535"),
+        ([*SERVE, "--congestion", "vegas"], "--congestion: 'vegas' is not one of cubic, reno, bbr"),
         ([*SERVE, "--netns", "no-such"], "--netns: there is no namespace 'no-such'"),
         ([*SERVE, "--tun", "a/b"], "--tun: 'a/b'"),
         ([*SERVE, "--capture", "/no/such/x.pcapng"], "--capture: there is no folder"),

@@ -54,6 +54,11 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert back.security.protect == "none"
 
 
+def test_the_congestion_control_is_cubic_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    assert load(write(tmp_path, GOOD)).link.congestion == "cubic"
+    assert load(write(tmp_path, changed("mtu = 1400", 'congestion = "bbr"'))).link.congestion == "bbr"
+
+
 def changed(old: str, new: str) -> str:
     assert old in GOOD
     return GOOD.replace(old, new, 1)
@@ -68,6 +73,7 @@ def changed(old: str, new: str) -> str:
         (changed("mtu = 1400", "mtu = 1400\nmtu = 2"), 6, "overwrite"),
         (changed("mtu = 1400", "mtu = 1200"), 5, "mtu: 1200 is not in 1280-65535"),
         (changed("mtu = 1400", 'mtu = "1400"'), 5, "mtu must be a whole number"),
+        (changed("mtu = 1400", 'congestion = "vegas"'), 5, "congestion: 'vegas' is not one of cubic, reno, bbr"),
         (changed("mtu = 1400", "mtu = true"), 5, "mtu must be a whole number"),
         (changed('host = ["10.9.0.1"]', 'host = "10.9.0.1"'), 4, "host must be a list of strings"),
         (changed('host = ["10.9.0.1"]', 'host = ["10.9.0"]'), 4, "host: '10.9.0' is not"),

@@ -45,6 +45,7 @@ def test_good_values() -> None:
         ({"mtu": 67}, "mtu", "68-65535"),
         ({"mtu": 65_536}, "mtu", "68-65535"),
         ({"mtu": 1279, "addresses": ["fd00::2/64"], "hosts": []}, "mtu", "1280-65535"),
+        ({"congestion": "vegas"}, "congestion", "'vegas' is not one of cubic, reno, bbr"),
         ({"netns": "no-such-namespace"}, "netns", "no namespace 'no-such-namespace'"),
         ({"netns": "../x"}, "netns", "not the name"),
         ({"capture": Path("/no/such/folder/x.pcapng")}, "capture", "no folder /no/such/folder"),

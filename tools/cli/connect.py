@@ -69,6 +69,7 @@ def connect(
         ),
     ] = 60.0,
     mtu: options.Mtu = 1500,
+    congestion: options.Congestion = "cubic",
     protect: options.Protect = "none",
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
@@ -91,7 +92,7 @@ def connect(
     if not timeout > 0:
         options.wrong(f"--timeout: {timeout:g} is not above 0")
     options.port(port, 0)
-    link = options.link(tun, addr, host, netns, mtu, capture, qlog)
+    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
     security = options.security(protect, policy, edo, keys, placement, group, suite, confirm)
     running.require_device()
     generated = octets is not None

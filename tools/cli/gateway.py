@@ -24,6 +24,8 @@ EPILOG = r"""Example of FILE.toml:
 
 One key a line in the file; listen and connect are kernel:ADDR:PORT and stack:ADDR:PORT, one of each.
 
+Other keys of tun: name, netns, mtu, congestion.
+
 Other keys of a forward: name, source (ADDR or ADDR:PORT), policy, placement, group, suite, confirm, edo, keys.
 
 SIGINT or SIGTERM ends it with status 0."""

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ao.keyfile import KeyFileError
+from stack.congestion import CONTROLLERS
 from stack.security import CONFIRMS, PLACEMENTS, PROTECTIONS, Security
 
 from ..link import Fault, Link, check_link
@@ -48,6 +49,15 @@ Capture = Annotated[
 Qlog = Annotated[
     Path | None,
     typer.Option("--qlog", metavar="FILE", help="Write the connections' events to FILE.", rich_help_panel=_DEVICE),
+]
+Congestion = Annotated[
+    str,
+    typer.Option(
+        "--congestion",
+        metavar="NAME",
+        help=f"How the connections control congestion: {', '.join(CONTROLLERS)}.",
+        rich_help_panel=_DEVICE,
+    ),
 ]
 Protect = Annotated[
     str,
@@ -137,11 +147,19 @@ def link(
     mtu: int,
     capture: Path | None,
     qlog: Path | None,
+    congestion: str,
 ) -> Link:
     """Return the checked device options."""
     try:
         return check_link(
-            name=tun, addresses=addr, hosts=host or (), netns=netns, mtu=mtu, capture=capture, qlog=qlog
+            name=tun,
+            addresses=addr,
+            hosts=host or (),
+            netns=netns,
+            mtu=mtu,
+            capture=capture,
+            qlog=qlog,
+            congestion=congestion,
         )
     except Fault as fault:
         wrong(f"--{fault.option}: {fault}")

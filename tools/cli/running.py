@@ -24,6 +24,7 @@ INTERRUPTED = 130
 async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[Interface]:
     """Set up the interface of ``link``; ``gone`` is told, and TunError comes out, when its device disappears."""
     # Loaded only now: what concerns devices takes its time, and a usage error or --help needs none of it.
+    from stack.config import TcpConfig
     from tun.interface import Interface
 
     network = Interface(
@@ -34,6 +35,7 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
         mtu=link.mtu,
         capture=link.capture,
         qlog=link.qlog,
+        config=TcpConfig(congestion=link.congestion, nagle=False),
     )
     async with network:
         watch = asyncio.ensure_future(network.wait())

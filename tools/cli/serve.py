@@ -60,6 +60,7 @@ def serve(
         typer.Option("--bytes", metavar="N", help="How much source sends; default without end."),
     ] = None,
     mtu: options.Mtu = 1500,
+    congestion: options.Congestion = "cubic",
     protect: options.Protect = "none",
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
@@ -75,7 +76,7 @@ def serve(
     """Serve echo, sink, source or files on the stack's own addresses."""
     handler, default_port = _handler(service, octets)
     options.port(port, 1)
-    link = options.link(tun, addr, host, netns, mtu, capture, qlog)
+    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
     security = options.security(protect, policy, edo, keys, placement, group, suite, confirm)
     running.require_device()
     number = port if port is not None else default_port
