@@ -35,13 +35,38 @@ command -v ip >/dev/null || missing useful iproute2 "tests look at devices and r
 command -v nft >/dev/null || missing useful nftables "routers in tests and in the demo lose and alter packets"
 command -v curl >/dev/null || missing useful curl "the unmodified program of the demo and of tests"
 
+while read -r program package; do
+    command -v "$program" >/dev/null || missing useful "$package" "$program is a peer in tests"
+done <<EOF
+iperf3 iperf3
+nc netcat-openbsd
+nginx nginx-light
+sshd openssh-server
+scp openssh-client
+EOF
+
 [ -z "$needed$useful" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing system packages:$reasons"
     export DEBIAN_FRONTEND=noninteractive
+    # The servers are for tests, which start them in namespaces of their own: none is started now or with the machine.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+    fi
     # shellcheck disable=SC2086  # the names are separate words
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends $needed $useful >/dev/null
-    exit
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends $needed $useful >/dev/null || exit
+    for service in nginx:nginx-light ssh:openssh-server; do
+        case "$useful " in
+        *" ${service#*:} "*)
+            for disable in "systemctl --quiet disable ${service%:*}" "update-rc.d ${service%:*} disable"; do
+                if command -v "${disable%% *}" >/dev/null; then $disable >/dev/null 2>&1 || true; fi
+            done
+            ;;
+        esac
+    done
+    exit 0
 fi
 echo "Missing system packages (Debian's names; as root, make deps installs them):$reasons" >&2
 if [ -n "$needed" ]; then exit 1; fi
