@@ -7,7 +7,7 @@ outlives a script; everything else is refused by name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Final
 
 from stack.config import TcpConfig
@@ -190,15 +190,26 @@ _IPV4: Final[dict[str, _Rule]] = {
     "net.mptcp.enabled": _any,
 }
 _RULES: Final = _INET | _IPV4
+# This stack's own settings, by the names of TcpConfig.
+_OWN: Final[dict[str, Any]] = {f"edotun.{field.name}": field.default for field in fields(TcpConfig)}
+
+
+def _own(name: str, value: str) -> Changes | None:
+    """One setting of ``TcpConfig`` from its text; None for what is neither 0 nor 1 where it is a switch."""
+    field = name.partition(".")[2]
+    kind = type(_OWN[name])
+    if kind is bool:
+        return {field: bool(int(value))} if value in {"0", "1"} else None
+    return {field: kind(value)}
 
 
 def apply(setting: Sysctl, config: TcpConfig) -> TcpConfig:
     """The settings of TCP that follow from one of a system; raises Refused by name."""
     rule = _RULES.get(setting.name)
-    if rule is None:
+    if rule is None and setting.name not in _OWN:
         raise Refused(setting.place, f"setting {setting.name}: not known")
     try:
-        changes = rule(setting.value)
+        changes = _own(setting.name, setting.value) if rule is None else rule(setting.value)
         if changes is not None:
             return replace(config, **changes)
     except ValueError as error:
