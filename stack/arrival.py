@@ -243,7 +243,10 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
         return
     # Fourth, check the SYN bit (RFC 5961 §4.2).
     if flags & SYN:
-        if tcb.config.insecure_syn and seq >= rcv_nxt:
+        if tcb.state is _SYN_RECEIVED and tcb.passive:
+            # Back to LISTEN, which takes the SYN when it is sent again.
+            closing.fail(tcb, errno.ECONNRESET, "another SYN came before the connection was established")
+        elif tcb.config.insecure_syn and seq >= rcv_nxt:
             tcb.send_reset(tcb.snd_nxt, ACK)
             closing.fail(tcb, errno.ECONNRESET, "connection reset by a SYN")
         else:

@@ -263,12 +263,13 @@ class Scoreboard:
         self._next = 0
         self._lost_to = self.records[-1].end if self.records else 0
 
-    def mark_below(self, upto: int) -> None:
-        """Take everything not SACKed below ``upto`` for lost, whatever happened to it before."""
+    def mark_below(self, upto: int, beyond: int = 0) -> None:
+        """Take everything not SACKed from ``beyond`` to ``upto`` for lost, whatever happened to it before."""
         for record in self.records:
             if record.start >= upto:
                 break
-            self.lose(record)
+            if record.start >= beyond:
+                self.lose(record)
         self._lost_to = max(self._lost_to, upto)
 
     def forget_sacked(self) -> None:

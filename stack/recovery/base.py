@@ -124,9 +124,11 @@ class LossRecovery(Recovery[Tcb]):
         """In fast recovery ``acked`` octets were acknowledged, not all that was outstanding when it began."""
         raise NotImplementedError
 
-    def lose_after_timeout(self, tcb: Tcb, upto: int, now: float) -> None:
-        """Mark what is lost after a timeout, of what lies below ``upto``: everything (RFC 5681 §3.1)."""
-        tcb.scoreboard.mark_below(upto)
+    def lose_after_timeout(self, tcb: Tcb, upto: int, now: float, *, beyond: int = 0) -> None:
+        """Mark what is lost after a timeout: everything below ``upto`` (RFC 5681 §3.1), but not what lies below
+        ``beyond``, which is on its way again.
+        """
+        tcb.scoreboard.mark_below(upto, beyond)
 
     # --- phases ------------------------------------------------------------------------------------------
 
@@ -241,7 +243,7 @@ class LossRecovery(Recovery[Tcb]):
         frto = self.frto
         assert frto is not None
         self.frto = None
-        self.lose_after_timeout(tcb, frto.recover, now)
+        self.lose_after_timeout(tcb, frto.recover, now, beyond=frto.resent_to)
         return frto.window(tcb.segment_size)
 
     # --- sending ---------------------------------------------------------------------------------------

@@ -291,7 +291,7 @@ class Rack(LossRecovery):
         self._reset_probe()
         super().on_timeout(tcb, now)
 
-    def lose_after_timeout(self, tcb: Tcb, upto: int, now: float) -> None:
+    def lose_after_timeout(self, tcb: Tcb, upto: int, now: float, *, beyond: int = 0) -> None:
         """§6.3: the first segment, and what was sent at least a round trip and the reordering window ago."""
         board = tcb.scoreboard
         patience = self.rtt + self.reo_wnd(tcb)
