@@ -338,6 +338,9 @@ def _reset_arrives(tcb: Tcb, run: Run, now: float) -> None:
             closing.fail(tcb, errno.ECONNRESET, "connection reset before it was established")
         else:
             closing.fail(tcb, errno.ECONNREFUSED, "connection refused")
+    elif state is State.TIME_WAIT and tcb.config.rfc1337:
+        # Else an old duplicate's answer would end it before its time (RFC 1337 §2).
+        tcb.drop("out_of_window")
     elif state in (State.CLOSING, State.LAST_ACK, State.TIME_WAIT):
         closing.delete(tcb, None)
     else:

@@ -10,6 +10,7 @@ from .events import Closed, Event, TcpError
 from .intent import Dial
 from .ip import address_text
 from .ports import Carrier, Home
+from .states import State
 
 
 class Attempt:
@@ -128,7 +129,9 @@ class Attempt:
         """Close both directions: what is queued is sent, then FIN (RFC 9293 §3.10.4)."""
         if not self._settled:
             self._end = True
-            if self.role == "connect" and not self.unsent:
+            # Where SYNs have crossed the peer has one to be answered: the FIN follows (§3.10.4, SYN-RECEIVED).
+            crossed = self.flow.connection.state is State.SYN_RECEIVED
+            if self.role == "connect" and not self.unsent and not crossed:
                 self.abort()
                 return
             self._held_end = True

@@ -46,7 +46,8 @@ class TcpConfig:
     ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL); ``window_scale`` the shift that
     is offered (0-14; -1: the least with which the whole receive buffer can be advertised, RFC 7323 §2.2);
     ``insecure_rst`` and ``insecure_syn`` turn the checks of RFC 5961 §3.2 and §4.2 off: any RST or SYN within the
-    window ends the connection; ``fast_open`` has the settings of RFC 7413.
+    window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``fast_open`` has the settings of
+    RFC 7413.
     Raises ValueError, one line, for a delay of acknowledgments or an interval outside what RFC 9293 allows.
     """
 
@@ -87,6 +88,7 @@ class TcpConfig:
     insecure_rst: bool = False
     insecure_syn: bool = False
     fast_open: FastOpen = field(default=FastOpen())
+    rfc1337: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.delayed_ack < 0.5:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
+from . import closing
 from .events import TcpError
 from .icmp import IcmpError, IcmpKind
 from .ports import Carrier
@@ -59,9 +60,9 @@ def take(flow: Carrier, error: IcmpError, now: float) -> None:
     else:
         code, text, hard = judge(error)
         if connection.state <= State.SYN_RECEIVED and (hard or connection.config.soft_errors_end_opening):
-            flow.fail(TcpError(code, text), now)
-            return
-        connection.soft_error(TcpError(code, text))
+            closing.fail(connection, code, text)
+        else:
+            connection.soft_error(TcpError(code, text))
     flow.settle(now)
 
 

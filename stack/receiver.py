@@ -18,6 +18,7 @@ def take_text(tcb: Tcb, run: Run, now: float) -> bool:
     end = start + run.length
     rcv_nxt = tcb.rcv_nxt
     fin = bool(run.flags & FIN)
+    answers = len(tcb.out)
     upto = tcb.rcv_adv if tcb.peer_fin < 0 else min(tcb.rcv_adv, tcb.peer_fin)
     cut = end > upto
     if cut:
@@ -38,7 +39,7 @@ def take_text(tcb: Tcb, run: Run, now: float) -> bool:
         tcb.peer_fin = run.seq + run.length
     if tcb.peer_fin == tcb.rcv_nxt:
         _take_fin(tcb, now)
-    elif fin:
+    elif fin and len(tcb.out) == answers:
         tcb.ack_now = True
     return True
 

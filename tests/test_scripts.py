@@ -15,7 +15,7 @@ GROUPS = {
     "blind",
     "close",
     "cookies",
-    "fastopen",
+    "ecn",
     "icmp",
     "pmtu",
     "rack",
@@ -40,12 +40,12 @@ def test_script(script: Path) -> None:
 def test_scripts_say_what_they_show_and_where_it_is_written() -> None:
     for script in SCRIPTS:
         text = (FOLDER / script).read_text()
-        comment = " ".join(line.removeprefix("//") for line in _comment(text))
+        comment = " ".join(" ".join(_comment(text)).replace("//", "").split())
         assert re.search(r"RFC \d{3,4} (§|appendix )|draft-", comment), script
 
 
 def test_every_group_has_scripts() -> None:
-    assert GROUPS <= {script.parts[0] for script in SCRIPTS}
+    assert {script.parts[0] for script in SCRIPTS} >= GROUPS
     assert len(SCRIPTS) >= 150
 
 

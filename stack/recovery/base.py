@@ -64,7 +64,7 @@ class LossRecovery(Recovery[Tcb]):
         if board.delivered:
             board.delivered = []
         fresh = 0
-        if run.options.sack:
+        if run.options.sack and tcb.sack_ok:
             self._take_duplicate(tcb, run, 0, now)
             if tcb.snd_nxt == tcb.snd_una:
                 return

@@ -57,7 +57,8 @@ _MORE: Final = {
     # FreeBSD's name of the option that holds small segments back.
     "TCP_NOPUSH": numbers.TCP_CORK,
 }
-_ERRORS: Final = {name: number for number, name in errno.errorcode.items()}
+# Some numbers have two names, of which errno.errorcode knows one.
+_ERRORS: Final = {name: value for name, value in vars(errno).items() if name.startswith("E")}
 _FREEBSD: Final = {"O_NONBLOCK": 4}
 # What code between %{ and }% may name besides the facts of a connection.
 INFO: Final = {

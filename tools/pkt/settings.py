@@ -181,7 +181,7 @@ _IPV4: Final[dict[str, _Rule]] = {
     "net.ipv4.tcp_autocorking": _only("0"),
     "net.ipv4.tcp_abort_on_overflow": _only("0"),
     "net.ipv4.tcp_adv_win_scale": _only("1"),
-    "net.ipv4.tcp_rfc1337": _only("0"),
+    "net.ipv4.tcp_rfc1337": _flag("rfc1337"),
     "net.ipv4.tcp_stdurg": _only("0"),
     "net.ipv4.tcp_shrink_window": _only("0"),
     "net.ipv4.tcp_min_tso_segs": _any,
