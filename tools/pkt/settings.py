@@ -190,26 +190,31 @@ _IPV4: Final[dict[str, _Rule]] = {
     "net.mptcp.enabled": _any,
 }
 _RULES: Final = _INET | _IPV4
-# This stack's own settings, by the names of TcpConfig.
-_OWN: Final[dict[str, Any]] = {f"edotun.{field.name}": field.default for field in fields(TcpConfig)}
+# This stack's own settings by the names of TcpConfig, those of a part of it as PART.NAME.
+_OWN: Final = "edotun."
 
 
-def _own(name: str, value: str) -> Changes | None:
-    """One setting of ``TcpConfig`` from its text; None for what is neither 0 nor 1 where it is a switch."""
-    field = name.partition(".")[2]
-    kind = type(_OWN[name])
-    if kind is bool:
-        return {field: bool(int(value))} if value in {"0", "1"} else None
-    return {field: kind(value)}
+def _own(name: str, value: str, config: TcpConfig) -> Changes | None:
+    """One setting of ``TcpConfig`` from its text; None where there is none of that name, or no such value."""
+    part, _, inner = name.removeprefix(_OWN).rpartition(".")
+    holder = getattr(config, part, None) if part else config
+    if holder is None or inner not in {field.name for field in fields(holder)}:
+        return None
+    kind = type(getattr(holder, inner))
+    if kind not in (bool, int, float, str) or (kind is bool and value not in {"0", "1"}):
+        return None
+    changed: object = value == "1" if kind is bool else kind(value)
+    return {part: replace(holder, **{inner: changed})} if part else {inner: changed}
 
 
 def apply(setting: Sysctl, config: TcpConfig) -> TcpConfig:
     """The settings of TCP that follow from one of a system; raises Refused by name."""
     rule = _RULES.get(setting.name)
-    if rule is None and setting.name not in _OWN:
+    own = setting.name.startswith(_OWN)
+    if rule is None and not own:
         raise Refused(setting.place, f"setting {setting.name}: not known")
     try:
-        changes = _own(setting.name, setting.value) if rule is None else rule(setting.value)
+        changes = rule(setting.value) if rule is not None else _own(setting.name, setting.value, config)
         if changes is not None:
             return replace(config, **changes)
     except ValueError as error:
