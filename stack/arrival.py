@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from . import closing, delivery, ecn, pacing, receiver, recovery, sender, timers
+from . import closing, delivery, ecn, pacing, pmtu, receiver, recovery, sender, timers
 from .congestion import find
 from .events import Established
 from .run import ACK, CWR, FIN, PSH, RST, SYN, URG, Run
@@ -204,6 +204,7 @@ def establish(tcb: Tcb, now: float) -> None:
 
 def begin_transfer(tcb: Tcb, now: float) -> None:
     """What sending needs: once our SYN is acknowledged, or before it by Fast Open (RFC 7413 §4.2.2 step 6)."""
+    pmtu.established(tcb, now)
     tcb.control = find(tcb.config.congestion)(tcb.initial_window)
     ecn.established(tcb)
     delivery.established(tcb, now)

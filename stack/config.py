@@ -45,6 +45,10 @@ class TcpConfig:
     ``user_timeout`` is how long octets may stay unacknowledged (0: R2 alone decides; RFC 9293 §3.8.3, RFC 5482);
     ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL); ``window_scale`` the shift that
     is offered (0-14; -1: the least with which the whole receive buffer can be advertised, RFC 7323 §2.2);
+    ``mtu_probing``: whether probes look for the path's MTU (RFC 8899, RFC 4821): never (off: ICMP alone lowers it);
+    after packets vanished or a router said so (black-hole); from the start (on); auto is black-hole where ICMP is
+    believed and on where TCP-AO ignores it; ``base_mtu`` is the IP packet that such a search starts from
+    (BASE_PLPMTU; 0: 1200, with IPv6 1280);
     ``insecure_rst`` and ``insecure_syn`` turn the checks of RFC 5961 §3.2 and §4.2 off: any RST or SYN within the
     window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``fast_open`` has the settings of
     RFC 7413.
@@ -85,6 +89,8 @@ class TcpConfig:
     user_timeout: float = 0.0
     fin_wait_2: float = 0.0
     window_scale: int = -1
+    mtu_probing: Literal["off", "black-hole", "on", "auto"] = "auto"
+    base_mtu: int = 0
     insecure_rst: bool = False
     insecure_syn: bool = False
     fast_open: FastOpen = field(default=FastOpen())

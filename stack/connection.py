@@ -246,6 +246,10 @@ class Connection(Tcb):
         """Hold back a last segment that is not full, at most for the persist timer's interval; or no longer."""
         self.corked = held
 
+    def rely_on_probes(self, now: float) -> None:
+        """ICMP is not believed from now on (RFC 5925 §7.8): the path's MTU is found by probes (RFC 8899)."""
+        pmtu.rely_on_probes(self, now)
+
     def path_mtu(self, mtu: int, now: float) -> None:
         """ICMP says that the path takes packets of ``mtu`` octets (0: it names none); RFC 1191 §6.4, RFC 8201."""
         pmtu.too_big(self, mtu, now)

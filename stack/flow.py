@@ -240,6 +240,8 @@ class Flow:
 
     def _announce(self) -> None:
         self.announced = True
+        if self.protection.authenticates:
+            self.connection.rely_on_probes(self.stack.now)
         if self.listener is not None:
             self.listener.offer(self)
         self.tell(Established())

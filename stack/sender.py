@@ -6,7 +6,7 @@ from typing import Final
 
 from edo.options import Options
 
-from . import closing, delivery, ecn, timers
+from . import closing, delivery, ecn, pmtu, timers
 from .receiver import ack_options
 from .recovery import FAST, OPEN, in_flight
 from .run import ACK, ECE, FIN, PSH, Run
@@ -94,6 +94,8 @@ def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> No
     tcb.softly = None
     tcb.progress_at = now
     first_partial = not tcb.partial
+    if ack >= tcb.probe_end:
+        pmtu.acknowledged(tcb, now)
     tcb.loss.on_new_ack(tcb, run, acked, now)
     sending = tcb.sending
     base = sending.base
@@ -191,8 +193,10 @@ def _resend(tcb: Tcb, index: int, most: int, now: float) -> None:
         board.cut(index, record.start + most)
     board.resend(index, now)
     tcb.retransmissions += -(-(record.end - record.start) // tcb.segment_size)
-    _emit(tcb, record.start, record.end, ack_options(tcb, now))
+    _emit(tcb, record.start, record.end, ack_options(tcb, now), tcb.segment_size)
     tcb.loss.on_resent(tcb, record, now)
+    if record.start == tcb.snd_una:
+        pmtu.sent_again(tcb, now)
     if tcb.rexmt_at == NEVER or (tcb.loss.restarts and record.start == tcb.snd_una):
         timers.start_retransmission(tcb, now)
 
@@ -263,6 +267,15 @@ def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
     available = end - nxt
     usable = una + tcb.snd_wnd - nxt
     room = tcb.control.cwnd - in_flight(tcb)
+    if tcb.probe_at <= now and (octets := pmtu.probe_octets(tcb, nxt, available, usable, room)):
+        if octets < 0:
+            tcb.cwnd_limited = True
+            return
+        _send_range(tcb, nxt, nxt + octets, now, octets)
+        nxt += octets
+        available -= octets
+        usable -= octets
+        room -= octets
     if tcb.pacer is not None:
         room = min(room, tcb.pacer.credit)
     size = min(available, usable)
@@ -304,9 +317,9 @@ def _may_send_small(tcb: Tcb) -> bool:
     )
 
 
-def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
-    """Send [start, end) for the first time, in runs of whole segments."""
-    smss = tcb.segment_size
+def _send_range(tcb: Tcb, start: int, end: int, now: float, smss: int = 0) -> None:
+    """Send [start, end) for the first time, in runs of whole segments of ``smss`` octets (0: the usual size)."""
+    smss = smss or tcb.segment_size
     board = tcb.scoreboard
     limit = _RUN_LIMIT - _RUN_LIMIT % smss
     stream_end = tcb.sending.end
@@ -325,7 +338,7 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
                 # The FIN goes with the last octets.
                 upto = end
         board.sent(start, upto, now)
-        _emit(tcb, start, upto, options, tcb.ect, tcb.cwr)
+        _emit(tcb, start, upto, options, smss, tcb.ect, tcb.cwr)
         tcb.cwr = 0
         start = upto
     if tcb.snd_una == tcb.snd_nxt:
@@ -340,10 +353,11 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float) -> None:
     tcb.loss.on_sent(tcb, sent, now)
 
 
-def _emit(tcb: Tcb, start: int, end: int, options: Options, ect: int = 0, cwr: int = 0) -> None:
+def _emit(tcb: Tcb, start: int, end: int, options: Options, smss: int, ect: int = 0, cwr: int = 0) -> None:
     """Queue one run with the stream numbers [start, end), FIN included where it lies in them.
 
-    ``ect`` and ``cwr`` are for octets sent for the first time alone (RFC 3168 §6.1.2, §6.1.5, §6.1.6).
+    ``smss`` is the most payload octets of its segments; ``ect`` and ``cwr`` are for octets sent for the first time
+    alone (RFC 3168 §6.1.2, §6.1.5, §6.1.6).
     """
     sending = tcb.sending
     data_end = end if end <= sending.end else sending.end
@@ -376,7 +390,7 @@ def _emit(tcb: Tcb, start: int, end: int, options: Options, ect: int = 0, cwr: i
             payload,
             data_end - start,
             urgent=max(tcb.snd_up - start, 0),
-            segment_size=tcb.segment_size,
+            segment_size=smss,
             ecn=ect,
         )
     )
@@ -397,7 +411,7 @@ def _override(tcb: Tcb, nxt: int, size: int, now: float) -> None:
         return
     # SND.NXT stays: acknowledgments keep a number that the peer's window test accepts (RFC 9293 appendix A.2).
     if nxt < tcb.sending.end or tcb.fin_queued:
-        _emit(tcb, nxt, nxt + 1, ack_options(tcb, now))
+        _emit(tcb, nxt, nxt + 1, ack_options(tcb, now), 1)
         tcb.probing = True
         tcb.sent_at = now
     _persist(tcb, now)

@@ -91,27 +91,34 @@ class Tcb(Variables):
 
     def resize(self) -> None:
         """Compute Eff.snd.MSS (RFC 9293 §3.7.1), octets."""
-        overhead = self._overhead
-        if overhead < 0:
-            overhead = _TIMESTAMP_OVERHEAD if self.timestamps else 0
-        config = self.config
-        room = (
-            min(self.peer_mss, self.path_mtu_octets - config.ip_header - 20, config.mss or self.peer_mss) - overhead
-        )
-        self.segment_size = max(room, _LEAST_SEGMENT)
+        self.segment_size = self.payload_room(self.path_mtu_octets)
         self.sws_step = min(self.receive_buffer // 2, self.segment_size)
         if self.control is not UNOPENED and self.control.cwnd < self.segment_size:
             # A window of less than one segment would let nothing go.
             self.control.cwnd = self.segment_size
 
+    def payload_room(self, mtu: int) -> int:
+        """The most payload octets of a segment in an IP packet of ``mtu`` octets."""
+        overhead = self._overhead
+        if overhead < 0:
+            overhead = _TIMESTAMP_OVERHEAD if self.timestamps else 0
+        config = self.config
+        room = min(self.peer_mss, mtu - config.ip_header - 20, config.mss or self.peer_mss) - overhead
+        return max(room, _LEAST_SEGMENT)
+
     def lower_path_mtu(self, mtu: int, now: float) -> None:
-        """The path takes packets of ``mtu`` octets, if that is less than known: what was larger is sent again."""
+        """The path takes packets of ``mtu`` octets, if that is less than known: what was larger is sent again.
+
+        The congestion window becomes no larger in segments (RFC 4821 §4).
+        """
         if mtu >= self.path_mtu_octets:
             return
         self.now = now
         before = self.segment_size
         self.path_mtu_octets = mtu
         self.resize()
+        if self.segment_size < before and self.control is not UNOPENED:
+            self.control.cwnd = max(self.control.cwnd * self.segment_size // before, self.segment_size)
         if self.segment_size < before and self.scoreboard.mark_larger(self.segment_size):
             self.fast_retransmit = True
 

@@ -16,6 +16,7 @@ from .events import Event, TcpError
 from .fastopen import FastOpening
 from .losses import OPEN, Recovery
 from .pacer import Pacer
+from .plpmtud import PathSearch
 from .rtt import RttEstimator
 from .run import Run
 from .scoreboard import Scoreboard
@@ -43,7 +44,9 @@ class Variables:
     acknowledged. ``corked``: a last segment that is not full waits for more octets. ``ecn``: both ends are
     ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ece`` and ``cwr`` the flags that segments
     and the next new octets carry. ``opening`` is Fast Open until the connection stands, ``fast_opened`` whether a
-    SYN's text was taken whole (RFC 7413). ``*_at`` are deadlines, infinite when the timer is off.
+    SYN's text was taken whole (RFC 7413). ``path`` searches for the path's MTU
+    (None: DISABLED), ``raised`` is what of its latest raise is to be verified; ``head`` and ``head_sendings`` tell
+    how often the first segment was sent again. ``*_at`` are deadlines, infinite when the timer is off.
     """
 
     __slots__ = (
@@ -73,6 +76,8 @@ class Variables:
         "fast_opened",
         "fast_retransmit",
         "fin_queued",
+        "head",
+        "head_sendings",
         "heard_at",
         "hold_data",
         "incoming",
@@ -96,13 +101,17 @@ class Variables:
         "pacer",
         "partial",
         "passive",
+        "path",
         "path_mtu_octets",
         "peer_fin",
         "peer_mss",
         "persist_at",
         "persisting",
+        "probe_at",
+        "probe_end",
         "probing",
         "progress_at",
+        "raised",
         "rates",
         "rcv_adv",
         "rcv_mss",
@@ -206,6 +215,12 @@ class Variables:
         # Segment size.
         self._overhead = -1
         self.path_mtu_octets = config.mtu
+        self.path: PathSearch | None = None
+        self.probe_at = NEVER
+        self.probe_end: float = NEVER
+        self.raised: tuple[int, int, int, float] | None = None
+        self.head = iss
+        self.head_sendings = 0
         self.announced_mss = 0
         self.peer_mss = DEFAULT_MSS.get(config.ip_header, 536)
         self.segment_size = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import ecn
+from .. import ecn, pmtu
 from ..flight import Sent
 from ..losses import FAST, LOSS, OPEN, Recovery
 from ..run import Run
@@ -141,6 +141,7 @@ class LossRecovery(Recovery[Tcb]):
 
     def enter(self, tcb: Tcb, now: float) -> None:
         """Fast recovery begins: one congestion event (RFC 5681 §3.2), and a retransmission at once."""
+        pmtu.disturbed(tcb, now)
         self.undo = Undo(tcb, timeout=False)
         # What limited transmit sent does not count (RFC 5681 §3.2 step 2).
         flight = tcb.snd_nxt - tcb.snd_una - tcb.limited

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from .. import pmtu
 from ..flight import Sent
 from ..losses import FAST, LOSS, OPEN
 from ..run import Run
@@ -251,7 +252,8 @@ class Rack(LossRecovery):
             return
         lost, again = self._detect(tcb, now)
         if lost and tcb.recovery == OPEN:
-            self.enter(tcb, now)
+            if not pmtu.isolated(tcb, now):
+                self.enter(tcb, now)
         elif again and self.prr is None:
             # Without PRR a lost retransmission is a second indication of congestion (§9.3).
             self._reduce(tcb, in_flight(tcb), now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .. import pmtu
 from ..losses import FAST, LOSS
 from .base import LossRecovery
 
@@ -33,6 +34,8 @@ class Rfc6675(LossRecovery):
         tcb.dupacks += 1
         # Not again for what an earlier recovery or timeout dealt with (RFC 6675 §5.1).
         if tcb.snd_una >= tcb.recover and (tcb.dupacks >= _DUP_THRESH or edge > tcb.snd_una):
+            if pmtu.isolated_head(tcb, edge, now):
+                return
             self.enter(tcb, now)
             board.mark_lost(edge)
             board.mark_head_lost(smss)

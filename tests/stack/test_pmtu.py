@@ -64,7 +64,7 @@ def test_keys_ignore_what_a_router_says() -> None:
     """RFC 5925 §7.8: ICMP cannot be authenticated; the narrow path is found by what gets through."""
     attempt, _ = send(MtuLimit(1300, ROUTER[4]), 4, "ao-enc-dh")
     assert attempt.flow.drops["icmp_ignored"] > 0
-    assert attempt.flow.connection.path_mtu_octets == 1280
+    assert attempt.flow.connection.path_mtu_octets <= 1300
 
 
 @pytest.mark.parametrize(("told", "kept"), [(9000, 1500), (1400, 1400), (68, 552), (0, 576)])

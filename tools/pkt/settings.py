@@ -16,6 +16,8 @@ from .faults import Refused
 from .shell import Sysctl
 
 Changes = dict[str, Any]
+# What Linux adds to tcp_base_mss for the headers of IPv4 and TCP, octets.
+_LINUX_HEADERS: Final = 40
 _Rule = Callable[[str], Changes | None]
 
 
@@ -68,6 +70,12 @@ def _congestion(value: str) -> Changes | None:
 def _three(value: str) -> tuple[int, int, int]:
     least, default, most = map(int, value.split())
     return least, default, most
+
+
+def _mtu_probing(value: str) -> Changes | None:
+    """Off, after a black hole, always."""
+    mode = {"0": "off", "1": "black-hole", "2": "on"}.get(value)
+    return None if mode is None else {"mtu_probing": mode}
 
 
 def _rmem(value: str) -> Changes:
@@ -127,6 +135,9 @@ _INET: Final[dict[str, _Rule]] = {
     "net.inet.tcp.msl": _number("msl", 0.001),
     "net.inet.tcp.nolocaltimewait": _only("0"),
     "net.inet.tcp.path_mtu_discovery": _only("1"),
+    "net.inet.tcp.pmtud_blackhole_detection": lambda value: (
+        {"mtu_probing": "off" if value == "0" else "black-hole"} if value in {"0", "1", "2", "3"} else None
+    ),
     "net.inet.tcp.rfc3042": _only("1"),
     "net.inet.tcp.rfc3390": _only("1"),
     "net.inet.tcp.rfc3465": _only("1"),
@@ -176,7 +187,8 @@ _IPV4: Final[dict[str, _Rule]] = {
     "net.ipv4.tcp_keepalive_intvl": _number("keepalive_interval", 1),
     "net.ipv4.tcp_keepalive_probes": _number("keepalive_probes"),
     "net.ipv4.tcp_no_metrics_save": _any,
-    "net.ipv4.tcp_mtu_probing": _only("0", "1"),
+    "net.ipv4.tcp_mtu_probing": _mtu_probing,
+    "net.ipv4.tcp_base_mss": lambda value: {"base_mtu": int(value) + _LINUX_HEADERS},
     "net.ipv4.tcp_moderate_rcvbuf": _only("0", "1"),
     "net.ipv4.tcp_autocorking": _only("0"),
     "net.ipv4.tcp_abort_on_overflow": _only("0"),

@@ -436,8 +436,8 @@ def test_a_smaller_path_mtu_resegments() -> None:
     runs = s.take()
     assert s.c.segment_size == 960
     assert {run.segment_size for run in runs} == {960}
-    assert sum(run.length for run in runs) == 12 * 960, "as many whole segments as the window of 8 * 1460 takes"
-    assert s.c.control.cwnd == 8 * MSS
+    assert sum(run.length for run in runs) == 8 * 960
+    assert s.c.control.cwnd == 8 * 960, "no more segments than before (RFC 4821 §4)"
     assert s.c.recovery == OPEN
 
 

@@ -11,6 +11,7 @@ from .base import Profile
 PROFILE = Profile(
     "freebsd",
     TcpConfig(
+        mtu_probing="off",
         receive_buffer=65536,
         send_buffer=32768,
         # What kern.ipc.maxsockbuf, 2 MiB, takes to be advertised.

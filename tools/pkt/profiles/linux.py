@@ -16,6 +16,7 @@ _SHIFT = 8
 PROFILE = Profile(
     "linux",
     TcpConfig(
+        mtu_probing="off",
         receive_buffer=_RECEIVE_WINDOW,
         send_buffer=256 * 1024,
         window_scale=_SHIFT,
