@@ -7,6 +7,7 @@ import errno
 from . import closing, delivery, ecn, pacing, pmtu, receiver, recovery, sender, timers
 from .congestion import find
 from .events import Established
+from .quickack import QuickAcks
 from .run import ACK, CWR, FIN, PSH, RST, SYN, URG, Run
 from .states import State, Trigger
 from .tcb import HALF, MASK, NEVER, Tcb
@@ -79,7 +80,7 @@ def _take_syn(tcb: Tcb, run: Run) -> None:
     """The peer's SYN: IRS, RCV.NXT, its window (never scaled) and its options."""
     tcb.irs = run.seq
     tcb.rcv_nxt = run.seq + 1
-    tcb.rcv_adv = tcb.rcv_nxt + min(tcb.config.receive_buffer, 0xFFFF)
+    tcb.rcv_adv = tcb.rcv_nxt + tcb.first_window
     tcb.last_ack_sent = tcb.rcv_up = tcb.rcv_nxt
     tcb.snd_wnd = tcb.max_snd_wnd = run.window
     tcb.snd_wl1 = run.seq
@@ -173,6 +174,7 @@ def _answered(tcb: Tcb, ack: int) -> None:
     if opening is not None and opening.octets:
         tcb.fast_opened = ack == first + opening.octets
         tcb.octets_out += ack - first
+        tcb.early = ack - first
         tcb.snd_nxt = ack
         tcb.wrote = ack > first
         tcb.sending.release(ack)
@@ -206,9 +208,12 @@ def begin_transfer(tcb: Tcb, now: float) -> None:
     """What sending needs: once our SYN is acknowledged, or before it by Fast Open (RFC 7413 §4.2.2 step 6)."""
     pmtu.established(tcb, now)
     tcb.control = find(tcb.config.congestion)(tcb.initial_window)
+    tcb.control.limit = tcb.config.slow_start_limit
     ecn.established(tcb)
     delivery.established(tcb, now)
     pacing.established(tcb)
+    if tcb.config.quick_acks:
+        tcb.quick = QuickAcks(tcb.config.quick_acks, tcb.config.delayed_ack, now)
     tcb.loss = recovery.make(tcb)
     tcb.recover = tcb.iss
 
@@ -251,14 +256,16 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
             tcb.send_reset(tcb.snd_nxt, ACK)
             closing.fail(tcb, errno.ECONNRESET, "connection reset by a SYN")
         else:
-            sender.challenge(tcb, now)
+            receiver.challenge(tcb, now)
         return
     # Fifth, check the ACK field.
     if not flags & ACK:
         return
     tcb.heard_at = now
     tcb.keep_probes = 0
-    if tcb.timestamps and run.options.ts_val is not None and seq <= tcb.last_ack_sent:
+    stamped = tcb.timestamps and run.options.ts_val is not None and seq <= tcb.last_ack_sent
+    if stamped and (tcb.config.answer_early_acks or run.ack <= tcb.snd_nxt):
+        assert run.options.ts_val is not None
         tcb.ts_recent = run.options.ts_val
         tcb.ts_recent_at = now
     if tcb.state is _SYN_RECEIVED:
@@ -309,7 +316,7 @@ def _answer(tcb: Tcb, run: Run, now: float) -> None:
             duplicate = (run.seq, end)
         receiver.acknowledge_now(tcb, now, duplicate)
     else:
-        sender.challenge(tcb, now)
+        receiver.challenge(tcb, now)
 
 
 def _unacceptable(tcb: Tcb, run: Run, now: float) -> None:
@@ -331,7 +338,7 @@ def _reset_arrives(tcb: Tcb, run: Run, now: float) -> None:
     if run.seq != tcb.rcv_nxt and not insecure:
         tcb.drop("out_of_window")
         if tcb.rcv_nxt < run.seq < tcb.rcv_adv:
-            sender.challenge(tcb, now)
+            receiver.challenge(tcb, now)
         return
     state = tcb.state
     if state is State.SYN_RECEIVED:

@@ -73,10 +73,11 @@ class Attempt:
         """The peer's address and port."""
         return (address_text(self.flow.key[2]), self.flow.key[3])
 
-    def write(self, data: bytes, *, urgent: bool = False) -> None:
+    def write(self, data: bytes, *, urgent: bool = False, push: bool = True, record: bool = False) -> None:
         """Queue ``data``; raises TcpError after the end of our direction was written or the connection failed.
 
-        ``urgent``: everything up to its end is urgent data (RFC 9293 §3.8.5).
+        ``urgent``: everything up to its end is urgent data (RFC 9293 §3.8.5). ``push`` and
+        ``record``: see ``Connection.write``.
         """
         if not self._settled:
             if self._end or self._held_end:
@@ -85,7 +86,7 @@ class Attempt:
             if urgent:
                 self._held_urgent = len(self._held)
             return
-        self.flow.connection.write(data, urgent=urgent)
+        self.flow.connection.write(data, urgent=urgent, push=push, record=record)
         self.stack.touch(self.flow)
 
     def write_eof(self) -> None:
@@ -125,8 +126,11 @@ class Attempt:
         # What Fast Open was given is the connection's from the start.
         return held + self.flow.connection.unsent
 
-    def close(self) -> None:
-        """Close both directions: what is queued is sent, then FIN (RFC 9293 §3.10.4)."""
+    def close(self, now: float | None = None) -> None:
+        """Close both directions: what is queued is sent, then FIN (RFC 9293 §3.10.4).
+
+        ``now`` as for ``Connection.close``.
+        """
         if not self._settled:
             self._end = True
             # Where SYNs have crossed the peer has one to be answered: the FIN follows (§3.10.4, SYN-RECEIVED).
@@ -136,7 +140,7 @@ class Attempt:
                 return
             self._held_end = True
             return
-        self.flow.connection.close()
+        self.flow.connection.close(now)
         self.stack.touch(self.flow)
 
     def abort(self) -> None:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
+from .ends import Ends
 from .rangeset import RangeSet
 from .run import Keystream
 
@@ -19,12 +20,15 @@ Chunk = bytes | bytearray
 class SendBuffer:
     """Octets written by the application, addressed by stream number, immutable once written.
 
-    ``base`` is the number of the first octet held, ``end`` that of the next octet to be written.
+    ``base`` is the number of the first octet held, ``end`` that of the next octet to be written. ``pushes`` has the
+    ends of what was pushed, where that is kept, ``records`` those of records: no segment has octets of both sides.
     """
 
-    __slots__ = ("_chunks", "_starts", "base", "end")
+    __slots__ = ("_chunks", "_starts", "base", "end", "pushes", "records")
 
-    def __init__(self, base: int) -> None:
+    def __init__(self, base: int, *, pushes: bool = False) -> None:
+        self.pushes = Ends() if pushes else None
+        self.records: Ends | None = None
         self._chunks: list[bytes] = []
         self._starts: list[int] = []
         self.base = base
@@ -43,6 +47,15 @@ class SendBuffer:
             chunks.append(data)
             self._starts.append(self.end)
         self.end += length
+
+    def mark(self, *, push: bool, record: bool) -> None:
+        """What was written so far is pushed, or ends a record."""
+        if push and self.pushes is not None:
+            self.pushes.mark(self.end)
+        if record:
+            if self.records is None:
+                self.records = Ends()
+            self.records.mark(self.end)
 
     def peek(self, start: int, end: int) -> list[memoryview]:
         """Return the octets [start, end) as views, not copied; the range must be within [base, end)."""
@@ -77,6 +90,10 @@ class SendBuffer:
             del starts[:count]
             del self._chunks[:count]
         self.base = position
+        if self.pushes is not None:
+            self.pushes.release(position)
+        if self.records is not None:
+            self.records.release(position)
 
     def clear(self) -> None:
         """Forget everything; what was not acknowledged can still be counted from ``base`` and ``end``."""

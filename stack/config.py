@@ -38,7 +38,9 @@ class TcpConfig:
     (RFC 9293 §3.8.6.3); ``syn_retries`` and ``data_retries`` are numbers of retransmissions before giving up
     (R2, RFC 9293 §3.8.3), ``report_retries`` how many before the application is told (R1), unless ``reports`` is
     off (RFC 9293 §3.9.1.8); ``keepalive`` turns keepalives on, ``keepalive_idle`` is the silence before the first
-    (RFC 9293 §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2); ``sack_blocks`` the most SACK blocks per
+    (RFC 9293 §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2);
+    ``local_ports`` the first and the last ephemeral port: one is chosen at random and searched from there (RFC 6335
+    §6, RFC 6056 §3.3.1); ``sack_blocks`` the most SACK blocks per
     segment; ``ttl`` (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293 §3.9.2);
     ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1); ``mss`` is
     the most that is announced and sent in a segment, options included (0: what the MTU allows; RFC 9293 §3.7.1);
@@ -52,6 +54,24 @@ class TcpConfig:
     ``insecure_rst`` and ``insecure_syn`` turn the checks of RFC 5961 §3.2 and §4.2 off: any RST or SYN within the
     window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``fast_open`` has the settings of
     RFC 7413.
+
+    Habits of Linux, none of them the default: ``rto_granularity`` is the least that the RTO lies above SRTT (G of
+    RFC 6298 §2); ``quick_acks`` how many segments in a row are acknowledged at once when a transfer begins (0:
+    none, see ``quickack``); ``burst_segments`` the least segments of a burst that ends with PSH (0: bursts are as
+    long as the window allows, see ``bursts``); ``grow_half_used``: in slow start the window grows while at least
+    half of it was in use (RFC 7661 §4.1), not only while it was what limited sending; ``slow_start_limit`` by how
+    many segments one acknowledgment may open it then (L of RFC 9406 §4.2); ``careful_prr``: PRR catches up by slow
+    start only on acknowledgments that advance and tell of no further loss (RFC 6937 §3, PRR-CRB otherwise);
+    ``restart_after_idle``: after a pause of an RTO the window is no larger than the initial one (RFC 5681 §4.1);
+    ``reduce_from_window``: a loss reduces the window from what it was, not from what was in flight (RFC 9438 §4.6);
+    ``grow_by_delivery``: what SACK or duplicate ACKs told of before lets the window grow no more when it is
+    acknowledged; ``tail_probes``: probe for losses at the tail (RFC 8985 §7); ``empty_probes``: a closed window is
+    probed by a segment without text, of a number that was acknowledged; ``answer_early_acks``: what acknowledges
+    more than was sent is answered (RFC 9293 §3.10.7.4), and its timestamp taken, not only dropped;
+    ``whole_first_window``: the first window is rounded down to whole segments; ``chronograph``: TCP_INFO tells what
+    held the sender back; ``reuse_time_wait``: an active open may take the pair of a connection in TIME-WAIT that
+    has timestamps (RFC 9293 §3.6.1), ``time_wait_delay`` seconds after it last heard anything, at once where the
+    port was asked for.
     Raises ValueError, one line, for a delay of acknowledgments or an interval outside what RFC 9293 allows.
     """
 
@@ -81,6 +101,7 @@ class TcpConfig:
     keepalive_interval: float = 75.0
     keepalive_probes: int = 9
     msl: float = 30.0
+    local_ports: tuple[int, int] = (49152, 65535)
     sack_blocks: int = 4
     ttl: int = 64
     dscp: int = 0
@@ -91,6 +112,22 @@ class TcpConfig:
     window_scale: int = -1
     mtu_probing: Literal["off", "black-hole", "on", "auto"] = "auto"
     base_mtu: int = 0
+    rto_granularity: float = 0.001
+    quick_acks: int = 0
+    burst_segments: int = 0
+    grow_half_used: bool = False
+    slow_start_limit: int = 8
+    careful_prr: bool = False
+    restart_after_idle: bool = True
+    reduce_from_window: bool = False
+    grow_by_delivery: bool = False
+    tail_probes: bool = True
+    empty_probes: bool = False
+    answer_early_acks: bool = True
+    whole_first_window: bool = False
+    chronograph: bool = False
+    reuse_time_wait: bool = False
+    time_wait_delay: float = 1.0
     insecure_rst: bool = False
     insecure_syn: bool = False
     fast_open: FastOpen = field(default=FastOpen())

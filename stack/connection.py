@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 
 from . import arrival, closing, pacing, pmtu, receiver, sender, timers
+from .chronograph import Chronograph, Limit
 from .config import TcpConfig
 from .congestion import find
 from .events import Event, TcpError
@@ -75,6 +76,9 @@ class Connection(Tcb):
         before = self.rcv_nxt
         for run in runs:
             arrival.segment_arrives(self, run, now)
+            if self.quick is not None and run.length and self.rcv_nxt != before:
+                segments = (self.rcv_adv - self.rcv_nxt) // self.rcv_mss
+                self.quick.text_came(now, segments, self.rtt.rto)
         if self.wrote:
             self.tell_writable()
         if self.rcv_nxt != before and self.state > _SYN_RECEIVED:
@@ -95,6 +99,8 @@ class Connection(Tcb):
             sender.output(self, now)
         else:
             pacing.output(self, now)
+        if self.chronograph is not None:
+            self._keep_time(self.chronograph, now)
         if self.ack_now and self.state > _SYN_SENT:
             self.out.append(self.control_run(ACK, self.snd_nxt, receiver.ack_options(self, now)))
         out = self.out
@@ -102,6 +108,22 @@ class Connection(Tcb):
             return []
         self.out = []
         return out
+
+    def _keep_time(self, chronograph: Chronograph, now: float) -> None:
+        waiting = self.sending.end - self.snd_nxt
+        if self.sending.end == self.snd_una or self.state < State.ESTABLISHED:
+            limit = Limit.IDLE
+        elif waiting > 0 and not self.cwnd_limited and self._beyond_window(waiting):
+            limit = Limit.WINDOW
+        elif waiting <= 0 and self.starved and not self.cwnd_limited:
+            limit = Limit.BUFFER
+        else:
+            limit = Limit.BUSY
+        chronograph.turn(limit, now)
+
+    def _beyond_window(self, waiting: int) -> bool:
+        """Whether the peer's window has no room for the next segment."""
+        return self.snd_una + self.snd_wnd - self.snd_nxt < min(waiting, self.segment_size)
 
     @property
     def next_deadline(self) -> float | None:
@@ -121,14 +143,18 @@ class Connection(Tcb):
 
     # --- the application ---------------------------------------------------------------------------------
 
-    def write(self, data: bytes, *, urgent: bool = False) -> None:
+    def write(self, data: bytes, *, urgent: bool = False, push: bool = True, record: bool = False) -> None:
         """SEND call: queue all octets. Raises TcpError (EPIPE) after write_eof, close or the end.
 
         ``urgent``: the urgent pointer moves behind these octets (RFC 9293 §3.8.5); RFC 6093 §5 advises against it.
+        ``push`` off: more will follow, so that they need no PSH where writes have one (``burst_segments``).
+        ``record``: what is written after them never shares a segment with them.
         """
         if self.fin_queued or self.read_closed or self.closed_told:
             raise TcpError(errno.EPIPE, "write after the sending side was closed")
         self.sending.append(data if data.__class__ is bytes else bytes(data))
+        if data and (record or (push and self.sending.pushes is not None)):
+            self.sending.mark(push=push, record=record)
         if urgent and data:
             self.snd_up = self.sending.end
             # The pointer is told at once even where the window lets no octet go (RFC 9293 §3.10.2).
@@ -193,8 +219,12 @@ class Connection(Tcb):
         """RCV.WND: octets beyond RCV.NXT that are accepted."""
         return self.rcv_adv - self.rcv_nxt
 
-    def close(self) -> None:
-        """CLOSE call for both directions (RFC 9293 §3.10.4); unread octets make it a reset (RFC 2525 §2.17)."""
+    def close(self, now: float | None = None) -> None:
+        """CLOSE call for both directions (RFC 9293 §3.10.4); unread octets make it a reset (RFC 2525 §2.17).
+
+        ``now`` None: the time of the latest call that named one.
+        """
+        self.now = self.now if now is None else now
         closing.close(self)
 
     def abort(self, now: float) -> None:
@@ -245,6 +275,10 @@ class Connection(Tcb):
     def cork(self, held: bool) -> None:
         """Hold back a last segment that is not full, at most for the persist timer's interval; or no longer."""
         self.corked = held
+
+    def hurry(self) -> None:
+        """What was written so far waits for no more octets, corked or not."""
+        self.rush = self.sending.end
 
     def rely_on_probes(self, now: float) -> None:
         """ICMP is not believed from now on (RFC 5925 §7.8): the path's MTU is found by probes (RFC 8899)."""

@@ -21,10 +21,7 @@ from .intent import Dial
 from .ip import address_octets, is_one_host
 from .ports import Carrier, FlowKey, Successor
 from .security import Security
-
-# Ephemeral ports (RFC 6335 §6); one is chosen at random and searched from there (RFC 6056 §3.3.1).
-_FIRST_PORT = 49152
-_PORTS = 65536 - _FIRST_PORT
+from .states import State
 
 
 def connect(
@@ -80,9 +77,9 @@ def redial(stack: Ground, dial: Dial, flow: Carrier, error: TcpError, now: float
 
 
 def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
-    key = _key(stack, dial, local_port)
+    key, iss = _key(stack, dial, local_port, now)
     security = dial.security
-    flow = stack.new_flow(key, security, active=True, now=now, config=dial.config)
+    flow = stack.new_flow(key, security, active=True, now=now, iss=iss, config=dial.config)
     settings = flow.connection.config.fast_open
     opening = None
     if dial.text is not None and security.protect == "none":
@@ -119,16 +116,39 @@ def _handshake(stack: Ground, flow: Flow, dial: Dial, now: float) -> Handshake:
     return Handshake(flow, security.protect)
 
 
-def _key(stack: Ground, dial: Dial, local_port: int) -> FlowKey:
+def _key(stack: Ground, dial: Dial, local_port: int, now: float) -> tuple[FlowKey, int | None]:
+    """The pair of a new connection, and its ISN where it takes the place of one in TIME-WAIT (RFC 9293 §3.6.1)."""
+    config = dial.config or stack.config
     if local_port:
         key = FlowKey((dial.local, local_port, dial.remote, dial.remote_port))
-        if key in stack.flows:
+        free, iss = _free(stack, key, config, now, delay=0.0)
+        if not free:
             raise OSError(errno.EADDRINUSE, f"port {local_port} is in use towards this peer")
-        return key
-    start = int.from_bytes(stack.random(2), "big") % _PORTS
-    for step in range(_PORTS):
-        port = _FIRST_PORT + (start + step) % _PORTS
+        return key, iss
+    first, last = config.local_ports
+    ports = last + 1 - first
+    start = int.from_bytes(stack.random(2), "big") % ports
+    for step in range(ports):
+        port = first + (start + step) % ports
         key = FlowKey((dial.local, port, dial.remote, dial.remote_port))
-        if key not in stack.flows:
-            return key
+        free, iss = _free(stack, key, config, now, delay=config.time_wait_delay)
+        if free:
+            return key, iss
     raise OSError(errno.EADDRNOTAVAIL, "no free port towards this peer")
+
+
+def _free(stack: Ground, key: FlowKey, config: TcpConfig, now: float, *, delay: float) -> tuple[bool, int | None]:
+    """Whether a pair may be taken, and the ISN that it takes; a connection in TIME-WAIT goes if it may.
+
+    The timestamps of the new connection tell its segments from those of the old one (RFC 6191 §2), and its numbers
+    begin beyond theirs.
+    """
+    old = stack.flows.get(key)
+    if old is None:
+        return True, None
+    connection = old.connection
+    may = connection.state is State.TIME_WAIT and connection.timestamps and config.reuse_time_wait
+    if not may or now < connection.ts_recent_at + delay or (delay and now == connection.ts_recent_at):
+        return False, None
+    old.leave()
+    return True, (connection.snd_nxt + 0x10001) & 0xFFFFFFFF

@@ -22,16 +22,20 @@ class Recovery(Generic[T]):
 
     This one does nothing: it stands where a connection is not established. ``rescues``: the sender may send on
     by NextSeg() rules 3 and 4 of RFC 6675. ``restarts``: the retransmission timer starts anew when the first
-    segment is sent again. ``tail_probe``: the sender is to send a loss probe. Octets and seconds throughout.
+    segment is sent again. ``tail_probe``: the sender is to send a loss probe.
+    ``reordering`` is how far segments overtook others at most, in segments (3 at first), ``reorderings`` how often
+    they did. Octets and seconds throughout.
     """
 
-    __slots__ = ("tail_probe",)
+    __slots__ = ("reordering", "reorderings", "tail_probe")
 
     rescues = False
     restarts = False
 
     def __init__(self) -> None:
         self.tail_probe = False
+        self.reordering = 3
+        self.reorderings = 0
 
     def on_new_ack(self, tcb: T, run: Run, acked: int, now: float) -> None:
         """SND.UNA has advanced by ``acked`` octets, and the scoreboard with it."""

@@ -25,7 +25,8 @@ def take_text(tcb: Tcb, run: Run, now: float) -> bool:
         end = upto
     if end <= rcv_nxt and run.length and start < rcv_nxt:
         # Nothing new but perhaps the FIN: all of it is a duplicate to report (RFC 2883 §4.1).
-        acknowledge_now(tcb, now, (start, min(start + run.length, rcv_nxt)))
+        if not (fin and tcb.quick is not None and start + run.length == rcv_nxt):
+            acknowledge_now(tcb, now, (start, min(start + run.length, rcv_nxt)))
     elif end > rcv_nxt and start < end:
         if tcb.read_closed:
             # Octets for which there is no reader any more (RFC 9293 §3.6.1, RFC 2525 §2.17).
@@ -89,8 +90,9 @@ def _keep(tcb: Tcb, run: Run, start: int, end: int, now: float) -> None:
         tcb.rcv_nxt = incoming.advance(rcv_nxt)
     if tcb.rcv_nxt == rcv_nxt:
         _remember(tcb, start)
-        # One acknowledgment for each segment beyond a hole (RFC 5681 §4.2): the sender counts them.
-        for _ in range(run.segments):
+        # One acknowledgment for each segment beyond a hole (RFC 5681 §4.2): the sender counts them. Linux sends one
+        # for all that its card has put together.
+        for _ in range(run.segments if tcb.quick is None else 1):
             acknowledge_now(tcb, now, duplicate)
             duplicate = None
         return
@@ -123,7 +125,10 @@ def _take_fin(tcb: Tcb, now: float) -> None:
     tcb.rcv_nxt += 1
     # The window edge moves with the FIN, which takes no room in the buffer.
     tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt)
-    tcb.ack_now = True
+    if tcb.quick is None or state is not State.ESTABLISHED:
+        tcb.ack_now = True
+    else:
+        tcb.quick.fin_came()
     tcb.incoming.drop_ranges()
     tcb.recent = None
     tcb.move(Trigger.FIN)
@@ -134,6 +139,15 @@ def _take_fin(tcb: Tcb, now: float) -> None:
 
 def decide_ack(tcb: Tcb, now: float) -> None:
     """The one decision of a batch: acknowledge now, or within the delay (RFC 9293 §3.8.6.3)."""
+    quick = tcb.quick
+    if quick is not None:
+        wait = quick.wait(tcb.rtt.srtt)
+        late = tcb.rcv_nxt - tcb.last_ack_sent > tcb.rcv_mss and _window_moves(tcb)
+        if quick.at_once or late or tcb.delack_at <= now + wait / 4:
+            tcb.ack_now = True
+        else:
+            tcb.delack_at = min(tcb.delack_at, now + wait)
+        return
     unacked = tcb.rcv_nxt - tcb.last_ack_sent
     if unacked >= 2 * tcb.rcv_mss or tcb.config.delayed_ack <= 0.0:
         tcb.ack_now = True
@@ -141,9 +155,25 @@ def decide_ack(tcb: Tcb, now: float) -> None:
         tcb.delack_at = now + tcb.config.delayed_ack
 
 
+def _window_moves(tcb: Tcb) -> bool:
+    """Whether an acknowledgment now would not narrow the window: who reads slowly lets the peer wait (Linux)."""
+    free = tcb.receive_buffer - tcb.incoming.octets
+    return free >= tcb.rcv_adv - tcb.last_ack_sent or not tcb.incoming.octets
+
+
 def acknowledge_now(tcb: Tcb, now: float, duplicate: Range | None) -> None:
     """Queue an acknowledgment of its own; ``duplicate`` is reported as a D-SACK block (RFC 2883 §4)."""
     tcb.out.append(tcb.control_run(ACK, tcb.snd_nxt, ack_options(tcb, now, duplicate)))
+
+
+def challenge(tcb: Tcb, now: float) -> None:
+    """A challenge ACK, no more than ten in five seconds (RFC 5961 §7)."""
+    if now - tcb.challenge_from >= 5.0:
+        tcb.challenge_from = now
+        tcb.challenges = 0
+    if tcb.challenges < 10:
+        tcb.challenges += 1
+        tcb.out.append(tcb.control_run(ACK, tcb.snd_nxt, ack_options(tcb, now)))
 
 
 def ack_options(tcb: Tcb, now: float, duplicate: Range | None = None) -> Options:

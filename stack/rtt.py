@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 # Granularity of the clock that measures, seconds (G of RFC 6298 §2).
@@ -9,13 +10,18 @@ _GRANULARITY: Final = 0.001
 
 
 class RttEstimator:
-    """SRTT, RTTVAR and RTO of one connection, all in seconds; ``srtt`` is 0 before the first measurement."""
+    """SRTT, RTTVAR and RTO of one connection, all in seconds; ``srtt`` is 0 before the first measurement.
 
-    __slots__ = ("_maximum", "_minimum", "rto", "rttvar", "srtt")
+    ``granularity`` is the least that the RTO lies above SRTT, ``least`` the shortest round trip that was measured.
+    """
 
-    def __init__(self, initial: float, minimum: float, maximum: float) -> None:
+    __slots__ = ("_granularity", "_maximum", "_minimum", "least", "rto", "rttvar", "srtt")
+
+    def __init__(self, initial: float, minimum: float, maximum: float, granularity: float = _GRANULARITY) -> None:
         self._minimum = minimum
         self._maximum = maximum
+        self._granularity = granularity
+        self.least = math.inf
         self.srtt = 0.0
         self.rttvar = 0.0
         self.rto = min(initial, maximum)
@@ -27,6 +33,8 @@ class RttEstimator:
         (RFC 7323 appendix G).
         """
         srtt = self.srtt
+        if not rtt >= self.least:
+            self.least = rtt
         if srtt == 0.0:
             # Never exactly zero, which says that there was no measurement yet.
             srtt = max(rtt, 1e-9)
@@ -40,7 +48,7 @@ class RttEstimator:
         self.rttvar = rttvar
         # This runs for each acknowledgment: comparisons cost half of what calls of min and max do.
         spread = 4 * rttvar
-        rto = srtt + (spread if spread > _GRANULARITY else _GRANULARITY)
+        rto = srtt + (spread if spread > self._granularity else self._granularity)
         if rto < self._minimum:
             rto = self._minimum
         elif rto > self._maximum:
@@ -51,7 +59,7 @@ class RttEstimator:
         """A timeout was spurious: the segment took ``rtt`` seconds after all (RFC 4015 §3.2 step 8)."""
         self.srtt = max(self.srtt, rtt)
         self.rttvar = max(self.rttvar, rtt / 2)
-        self.rto = min(max(self.srtt + max(4 * self.rttvar, _GRANULARITY), self._minimum), self._maximum)
+        self.rto = min(max(self.srtt + max(4 * self.rttvar, self._granularity), self._minimum), self._maximum)
 
     def back_off(self) -> None:
         """Double the timeout (RFC 6298 §5.5); it stays so until the next measurement (Karn's algorithm)."""

@@ -6,8 +6,8 @@ from typing import Final
 
 from edo.options import Options
 
-from . import closing, delivery, ecn, pmtu, timers
-from .receiver import ack_options
+from . import bursts, closing, delivery, ecn, nagle, pmtu, timers
+from .receiver import ack_options, challenge
 from .recovery import FAST, OPEN, in_flight
 from .run import ACK, ECE, FIN, PSH, Run
 from .states import State
@@ -28,7 +28,8 @@ def take_ack(tcb: Tcb, run: Run, now: float) -> bool:
     if ack > tcb.snd_nxt + tcb.probing or ack < una - tcb.max_snd_wnd:
         # RFC 5961 §5.2: neither new nor as old as the largest window ever offered.
         tcb.drop("bad_ack")
-        challenge(tcb, now)
+        if ack < una or tcb.config.answer_early_acks:
+            challenge(tcb, now)
         return False
     window = run.window << tcb.snd_wscale
     if tcb.snd_wnd == 0 or tcb.persisting:
@@ -40,6 +41,9 @@ def take_ack(tcb: Tcb, run: Run, now: float) -> bool:
         _take_new_ack(tcb, run, ack - una, window, now)
         return tcb.state is not _CLOSED
     if ack < una:
+        if run.options.sack and tcb.sack_ok:
+            # An acknowledgment that was overtaken may still tell of octets beyond a hole.
+            tcb.loss.on_same_ack(tcb, run, False, now)
         return True
     same_window = window == tcb.snd_wnd
     if not same_window:
@@ -114,16 +118,6 @@ def _take_new_ack(tcb: Tcb, run: Run, acked: int, window: int, now: float) -> No
         closing.acknowledged_fin(tcb, now)
 
 
-def challenge(tcb: Tcb, now: float) -> None:
-    """A challenge ACK, no more than ten in five seconds (RFC 5961 §7)."""
-    if now - tcb.challenge_from >= 5.0:
-        tcb.challenge_from = now
-        tcb.challenges = 0
-    if tcb.challenges < 10:
-        tcb.challenges += 1
-        tcb.out.append(tcb.control_run(ACK, tcb.snd_nxt, ack_options(tcb, now)))
-
-
 def output(tcb: Tcb, now: float) -> None:
     """Queue what may be sent now: first what was lost, then what is new, then the FIN."""
     if tcb.state < _ESTABLISHED:
@@ -141,6 +135,9 @@ def output(tcb: Tcb, now: float) -> None:
         tcb.cwnd_limited = False
     else:
         _send_new(tcb, nxt, end, now)
+        if tcb.usage is not None and (tcb.snd_nxt > nxt or tcb.cwnd_limited):
+            full = tcb.cwnd_limited or in_flight(tcb) >= tcb.control.cwnd
+            tcb.usage.note(tcb.snd_una, tcb.snd_nxt, limited=full)
     if tcb.recovery == FAST and tcb.loss.rescues:
         _last_resort(tcb, now)
 
@@ -262,10 +259,11 @@ def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
     """Send octets never sent before, by both windows, Nagle and SWS avoidance (RFC 9293 §3.8.6.2.1)."""
     smss = tcb.segment_size
     una = tcb.snd_una
-    if nxt == una and now - tcb.sent_at > tcb.rtt.rto and tcb.sent_at:
-        tcb.control.on_idle(tcb.initial_window)
     available = end - nxt
     usable = una + tcb.snd_wnd - nxt
+    idle = nxt == una and now - tcb.sent_at > tcb.rtt.rto and tcb.sent_at
+    if idle and usable > 0 and tcb.config.restart_after_idle:
+        tcb.control.on_idle(tcb.initial_window)
     room = tcb.control.cwnd - in_flight(tcb)
     if tcb.probe_at <= now and (octets := pmtu.probe_octets(tcb, nxt, available, usable, room)):
         if octets < 0:
@@ -285,9 +283,13 @@ def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
         if not size and nxt == una:
             size = min(available, usable, smss)
     last = size == available
-    if available and not (last and (size % smss == 0 or _may_send_small(tcb))):
+    if available and not (last and (size % smss == 0 or nagle.may_send_small(tcb))):
         # Not everything goes: whole segments only, or at least half of the largest window.
         whole = size - size % smss if size > 0 else 0
+        if size > 0 and tcb.sending.records is not None:
+            # What ends a record waits for nothing.
+            whole = tcb.sending.records.last(nxt, nxt + size) - nxt
+            whole += (size - whole) // smss * smss
         if not whole and size > 0 and size < available and 2 * size >= tcb.max_snd_wnd and not tcb.cwnd_limited:
             whole = size
         last = whole == available
@@ -305,23 +307,12 @@ def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
     _send_range(tcb, nxt, nxt + max(size, 0) + fin, now)
 
 
-def _may_send_small(tcb: Tcb) -> bool:
-    """Nagle as in RFC 9293 appendix A.3: no small segment while an earlier small one is unacknowledged.
-
-    Urgent octets and what precedes them do not wait.
-    """
-    return (
-        tcb.fin_queued
-        or (not tcb.corked and (not tcb.config.nagle or tcb.snd_sml <= tcb.snd_una))
-        or tcb.snd_up > tcb.snd_nxt
-    )
-
-
 def _send_range(tcb: Tcb, start: int, end: int, now: float, smss: int = 0) -> None:
     """Send [start, end) for the first time, in runs of whole segments of ``smss`` octets (0: the usual size)."""
     smss = smss or tcb.segment_size
     board = tcb.scoreboard
-    limit = _RUN_LIMIT - _RUN_LIMIT % smss
+    pushes = tcb.sending.pushes
+    limit = _RUN_LIMIT - _RUN_LIMIT % smss if pushes is None else max(bursts.size(tcb), smss)
     stream_end = tcb.sending.end
     sent = end - start
     tcb.octets_out += min(end, stream_end) - start
@@ -337,6 +328,8 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float, smss: int = 0) -> No
             if upto == stream_end:
                 # The FIN goes with the last octets.
                 upto = end
+        if tcb.sending.records is not None:
+            upto = tcb.sending.records.first(start, upto)
         board.sent(start, upto, now)
         _emit(tcb, start, upto, options, smss, tcb.ect, tcb.cwr)
         tcb.cwr = 0
@@ -366,7 +359,11 @@ def _emit(tcb: Tcb, start: int, end: int, options: Options, smss: int, ect: int 
         flags |= FIN
     if start < data_end:
         payload = sending.peek(start, data_end)
-        if data_end == sending.end:
+        pushes = sending.pushes
+        if pushes is None:
+            if data_end == sending.end:
+                flags |= PSH
+        elif data_end - start > smss or pushes.within(start, data_end):
             flags |= PSH
     else:
         payload = []
@@ -380,6 +377,10 @@ def _emit(tcb: Tcb, start: int, end: int, options: Options, smss: int, ect: int 
     tcb.last_ack_sent = rcv_nxt
     tcb.ack_now = False
     tcb.delack_at = NEVER
+    quick = tcb.quick
+    if quick is not None:
+        quick.data_sent(tcb.now)
+        quick.acknowledged()
     tcb.out.append(
         Run(
             start,
@@ -407,10 +408,15 @@ def _persist(tcb: Tcb, now: float) -> None:
 def _override(tcb: Tcb, nxt: int, size: int, now: float) -> None:
     """The persist timer expired: what the window allows, or the next octet as a probe of a closed one."""
     if size > 0:
+        if tcb.sending.pushes is not None:
+            tcb.sending.pushes.mark(nxt + size)
         _send_range(tcb, nxt, nxt + size, now)
         return
     # SND.NXT stays: acknowledgments keep a number that the peer's window test accepts (RFC 9293 appendix A.2).
-    if nxt < tcb.sending.end or tcb.fin_queued:
+    if tcb.config.empty_probes:
+        tcb.out.append(tcb.control_run(ACK, tcb.snd_una - 1, ack_options(tcb, now)))
+        tcb.sent_at = now
+    elif nxt < tcb.sending.end or tcb.fin_queued:
         _emit(tcb, nxt, nxt + 1, ack_options(tcb, now), 1)
         tcb.probing = True
         tcb.sent_at = now

@@ -159,6 +159,14 @@ class Tcb(Variables):
             shift += 1
         return shift
 
+    @property
+    def first_window(self) -> int:
+        """The window of a SYN, octets, never scaled (RFC 7323 §2.2)."""
+        window = self.config.receive_buffer
+        if self.config.whole_first_window and window > self.announced_mss:
+            window -= window % self.announced_mss
+        return min(window, 0xFFFF)
+
     def syn_options(self, answer: bool) -> Options:
         """Options of the SYN (all that this side may use) or of the SYN-ACK (what the SYN offered of it).
 
@@ -204,6 +212,8 @@ class Tcb(Variables):
         self.last_ack_sent = self.rcv_nxt
         self.ack_now = False
         self.delack_at = NEVER
+        if self.quick is not None:
+            self.quick.acknowledged()
         urgent = self.snd_up - seq if self.snd_up > self.snd_una else 0
         return Run(seq, self.rcv_nxt, flags | self.ece, window, options, urgent=max(urgent, 0))
 

@@ -21,6 +21,8 @@ def run_due(tcb: Tcb, now: float) -> None:
     if tcb.delack_at <= now:
         tcb.delack_at = NEVER
         tcb.ack_now = True
+        if tcb.quick is not None:
+            tcb.quick.timed_out(tcb.rtt.rto)
     if tcb.loss_at <= now:
         tcb.loss.on_timer(tcb, now)
         # RFC 8985 §7.3, §8: the RTO begins only now.
@@ -96,7 +98,7 @@ def send_syn(tcb: Tcb) -> None:
         tcb.iss,
         tcb.rcv_nxt if answer else 0,
         flags,
-        min(tcb.config.receive_buffer, 0xFFFF),
+        tcb.first_window,
         tcb.syn_options(answer),
         transmission=tcb.transmission,
     )

@@ -9,6 +9,7 @@ from typing import Any, Final
 from edo.options import Options
 
 from .buffers import ReceiveBuffer, SendBuffer
+from .chronograph import Chronograph
 from .config import TcpConfig
 from .congestion import CongestionControl, find
 from .congestion.delivery_rate import DeliveryRate
@@ -17,10 +18,12 @@ from .fastopen import FastOpening
 from .losses import OPEN, Recovery
 from .pacer import Pacer
 from .plpmtud import PathSearch
+from .quickack import QuickAcks
 from .rtt import RttEstimator
 from .run import Run
 from .scoreboard import Scoreboard
 from .states import State
+from .usage import Usage
 
 NEVER: Final = math.inf
 NO_OPTIONS: Final = Options()
@@ -41,7 +44,9 @@ class Variables:
     was sent as a zero-window probe, ``peer_fin`` the number of the peer's FIN (-1: none seen), ``recovery`` the
     phase of loss recovery, ``recover`` its recovery point, ``announced_mss`` the MSS option that is sent:
     octets of a segment without options (RFC 6691). ``softly`` is the last soft error since octets were
-    acknowledged. ``corked``: a last segment that is not full waits for more octets. ``ecn``: both ends are
+    acknowledged. ``corked``: a last segment that is not full waits for more octets, unless they
+    lie before ``rush``. ``early`` is how many octets of our SYN the SYN-ACK acknowledged.
+    ``starved``: the application has more than the send buffer takes. ``ecn``: both ends are
     ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ece`` and ``cwr`` the flags that segments
     and the next new octets carry. ``opening`` is Fast Open until the connection stands, ``fast_opened`` whether a
     SYN's text was taken whole (RFC 7413). ``path`` searches for the path's MTU
@@ -56,6 +61,7 @@ class Variables:
         "announced_mss",
         "challenge_from",
         "challenges",
+        "chronograph",
         "clock_offset",
         "closed_told",
         "config",
@@ -67,6 +73,7 @@ class Variables:
         "drops",
         "dup_octets",
         "dupacks",
+        "early",
         "ece",
         "ecn",
         "ecn_offered",
@@ -111,6 +118,7 @@ class Variables:
         "probe_end",
         "probing",
         "progress_at",
+        "quick",
         "raised",
         "rates",
         "rcv_adv",
@@ -128,6 +136,7 @@ class Variables:
         "retries",
         "rexmt_at",
         "rtt",
+        "rush",
         "sack_ok",
         "sampled_options",
         "scaling",
@@ -144,6 +153,7 @@ class Variables:
         "snd_wnd",
         "snd_wscale",
         "softly",
+        "starved",
         "state",
         "sws_step",
         "syn_sent_at",
@@ -151,6 +161,7 @@ class Variables:
         "transmission",
         "ts_recent",
         "ts_recent_at",
+        "usage",
         "user_timeout",
         "wrote",
     )
@@ -181,7 +192,7 @@ class Variables:
         self.fin_queued = False
         self.hold_data = False
         self.corked = False
-        self.sending = SendBuffer(iss + 1)
+        self.sending = SendBuffer(iss + 1, pushes=config.burst_segments > 0)
         self.sent_at = 0.0
         # Receive sequence variables.
         self.irs = 0
@@ -227,8 +238,14 @@ class Variables:
         self.sws_step = 0
         # Loss and congestion.
         self.scoreboard = Scoreboard()
-        self.rtt = RttEstimator(config.rto_initial, config.rto_min, config.rto_max)
+        self.rtt = RttEstimator(config.rto_initial, config.rto_min, config.rto_max, config.rto_granularity)
         self.control = UNOPENED
+        self.quick: QuickAcks | None = None
+        self.rush = iss
+        self.starved = False
+        self.early = 0
+        self.chronograph = Chronograph() if config.chronograph else None
+        self.usage: Usage | None = Usage(iss) if config.grow_half_used else None
         self.pacer: Pacer | None = None
         self.pace_at = NEVER
         self.rates: DeliveryRate | None = None

@@ -18,11 +18,12 @@ class CongestionControl:
 
     ``cwnd`` and ``ssthresh`` are octets. ``smss`` is the segment size in octets, ``flight`` FlightSize in octets,
     times are seconds. A subclass sets ``beta`` and says how the window grows beyond ``ssthresh``. ``paced`` says
-    that the sender spreads what the window allows, at ``pacing_rate`` (octets a second; 0:
-    by the window), ``wants_rtt`` that ``on_round_trip`` is to be called.
+    that the sender spreads what the window allows, at ``pacing_rate`` (octets a second; 0: by the window),
+    ``limit`` by how many segments an acknowledgment may open it in slow start, ``wants_rtt`` that
+    ``on_round_trip`` is to be called.
     """
 
-    __slots__ = ("_before", "cwnd", "paced", "pacing_rate", "ssthresh", "wants_rtt")
+    __slots__ = ("_before", "cwnd", "limit", "paced", "pacing_rate", "ssthresh", "wants_rtt")
 
     beta = 0.5
     # Whether marks of the path change the window; who does not heed them sends nothing ECN-capable.
@@ -34,6 +35,7 @@ class CongestionControl:
     def __init__(self, initial_window: int) -> None:
         self.cwnd = initial_window
         self.ssthresh = _UNBOUNDED
+        self.limit = SLOW_START_LIMIT
         self.paced = False
         self.pacing_rate = 0.0
         self.wants_rtt = False
@@ -48,7 +50,7 @@ class CongestionControl:
     def on_ack(self, acked: int, smss: int, now: float, srtt: float) -> None:
         """``acked`` octets were newly acknowledged while the window was what limited sending."""
         if self.cwnd < self.ssthresh:
-            self.slow_start(acked if self.paced else min(acked, SLOW_START_LIMIT * smss))
+            self.slow_start(acked if self.paced else min(acked, self.limit * smss))
         else:
             self.avoid(acked, smss, now, srtt)
 

@@ -7,9 +7,15 @@ from typing import Final
 from .base import CongestionControl
 from .bbr import Bbr
 from .cubic import Cubic
+from .cubic_linux import CubicLinux
 from .reno import Reno
 
-CONTROLLERS: Final[dict[str, type[CongestionControl]]] = {"cubic": Cubic, "reno": Reno, "bbr": Bbr}
+CONTROLLERS: Final[dict[str, type[CongestionControl]]] = {
+    "cubic": Cubic,
+    "reno": Reno,
+    "bbr": Bbr,
+    "cubic-linux": CubicLinux,
+}
 
 
 def register(name: str, controller: type[CongestionControl]) -> None:

@@ -102,6 +102,7 @@ class LossRecovery(Recovery[Tcb]):
         """``acked`` octets were acknowledged in order and ``fresh`` beyond by one segment."""
         state = tcb.recovery
         if state == OPEN:
+            acked = self.news(tcb, acked)
             tcb.dup_octets = 0
             self.grow(tcb, acked, now)
             if fresh:
@@ -134,10 +135,21 @@ class LossRecovery(Recovery[Tcb]):
 
     def grow(self, tcb: Tcb, acked: int, now: float) -> None:
         """Let the congestion window grow if it was what limited sending; after a timeout it always is."""
-        if tcb.cwnd_limited or tcb.recovery == LOSS:
+        usage = tcb.usage
+        limited = tcb.cwnd_limited if usage is None else usage.allows(tcb.control.cwnd, tcb.control.ssthresh)
+        if limited or tcb.recovery == LOSS:
             tcb.control.on_ack(acked, tcb.segment_size, now, tcb.rtt.srtt)
         else:
             tcb.control.on_unused(now)
+
+    def news(self, tcb: Tcb, acked: int) -> int:
+        """How many of ``acked`` octets are said to have arrived for the first time, where that is to count."""
+        if not tcb.config.grow_by_delivery:
+            return acked
+        if tcb.sack_ok:
+            delivered = tcb.scoreboard.delivered
+            return min(sum(end - start for _, start, end, _ in delivered), acked) if delivered else acked
+        return max(acked - tcb.dup_octets, min(acked, tcb.segment_size))
 
     def enter(self, tcb: Tcb, now: float) -> None:
         """Fast recovery begins: one congestion event (RFC 5681 §3.2), and a retransmission at once."""
@@ -151,9 +163,14 @@ class LossRecovery(Recovery[Tcb]):
         tcb.partial = False
         if tcb.snd_una > tcb.ecn_recover:
             # Not again for a window that marks have reduced already (RFC 3168 §6.1.2).
-            tcb.control.on_loss(flight, tcb.segment_size, now)
+            tcb.control.on_loss(self.measure(tcb, flight), tcb.segment_size, now)
             ecn.reduced(tcb)
         tcb.fast_retransmit = True
+
+    @staticmethod
+    def measure(tcb: Tcb, flight: int) -> int:
+        """What the window is reduced from: FlightSize (RFC 5681 §3.1), or the window (RFC 9438 §4.6)."""
+        return int(tcb.control.cwnd) if tcb.config.reduce_from_window else flight
 
     def leave(self, tcb: Tcb, acked: int, now: float) -> None:
         """Everything that was outstanding when recovery began is acknowledged."""
@@ -202,7 +219,7 @@ class LossRecovery(Recovery[Tcb]):
         reneged = bool(board.records and board.records[0].sacked)
         # RFC 5682 §2.1, §3.1, step 1: not during another recovery.
         try_frto = (tcb.recovery == OPEN or again) and not reneged and not board.waiting
-        tcb.control.on_rto(flight, tcb.segment_size, now, first=first)
+        tcb.control.on_rto(self.measure(tcb, flight), tcb.segment_size, now, first=first)
         ecn.reduced(tcb)
         tcb.recovery = LOSS
         tcb.recover = tcb.snd_nxt

@@ -16,14 +16,15 @@ class Prr:
         self.delivered = 0
         self.out = 0
 
-    def budget(self, delivered: int, pipe: int, smss: int) -> int:
+    def budget(self, delivered: int, pipe: int, smss: int, *, slow_start: bool = True) -> int:
         """RFC 6937 §3: sndcnt, how many octets may be sent in response to an ACK of ``delivered`` octets.
 
-        Rounded up to whole segments, as the examples of §3.1 are; the Reduction Bound is PRR-SSRB.
+        Rounded up to whole segments, as the examples of §3.1 are; the Reduction Bound is PRR-SSRB, or PRR-CRB where
+        not ``slow_start``.
         """
         self.delivered += delivered
         if pipe > self.ssthresh:
             due = -(-self.delivered * self.ssthresh // self.recover_fs)
             return max(-(-due // smss) * smss - self.out, 0)
-        limit = max(self.delivered - self.out, delivered) + smss
+        limit = max(self.delivered - self.out, delivered) + (smss if slow_start else 0)
         return min(self.ssthresh - pipe, limit)

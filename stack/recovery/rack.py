@@ -137,13 +137,13 @@ class Rack(LossRecovery):
     def progress(self, tcb: Tcb, acked: int, fresh: int, now: float) -> None:
         before = tcb.recovery
         if before == OPEN:
-            self.grow(tcb, acked, now)
+            self.grow(tcb, self.news(tcb, acked), now)
         elif tcb.snd_una >= tcb.recover:
             self.leave(tcb, acked, now)
         elif before == LOSS:
             self.grow(tcb, acked, now)
         self._adapt(tcb, leaving=before != OPEN and tcb.recovery == OPEN)
-        self._react(tcb, now)
+        self._react(tcb, now, advanced=True)
 
     def duplicate(self, tcb: Tcb, fresh: int, now: float) -> None:
         tcb.dupacks += 1
@@ -173,11 +173,13 @@ class Rack(LossRecovery):
                 self.end_seq = newest_end
         # Step 3, in ascending order of the numbers.
         fack = self.fack
-        for _, _, end, resent in sorted(delivered, key=_by_end) if len(delivered) > 1 else delivered:
+        for _, start, end, resent in sorted(delivered, key=_by_end) if len(delivered) > 1 else delivered:
             if end > fack:
                 fack = end
             elif end < fack and not resent:
                 self.reordering_seen = True
+                self.reorderings += 1
+                self.reordering = max(self.reordering, -(-(fack - start) // tcb.segment_size))
         self.fack = fack
 
     def _ambiguous(self, tcb: Tcb, run: Run, sent_at: float, now: float) -> bool:
@@ -246,8 +248,8 @@ class Rack(LossRecovery):
         self.reorder_at = latest + patience if latest >= 0.0 else _NEVER
         return lost, again
 
-    def _react(self, tcb: Tcb, now: float) -> None:
-        """Detect losses, and do what congestion control asks for then (§9.3)."""
+    def _react(self, tcb: Tcb, now: float, *, advanced: bool = False) -> None:
+        """Detect losses, and do what congestion control asks for then (§9.3); SND.UNA has ``advanced`` or not."""
         if self.frto is not None:
             return
         lost, again = self._detect(tcb, now)
@@ -261,7 +263,11 @@ class Rack(LossRecovery):
         if prr is not None and tcb.recovery == FAST:
             delivered = sum(end - start for _, start, end, _ in tcb.scoreboard.delivered)
             pipe = in_flight(tcb)
-            tcb.control.cwnd = pipe + prr.budget(delivered, pipe, tcb.segment_size)
+            fast = not tcb.config.careful_prr or (advanced and not lost)
+            if not delivered and tcb.config.careful_prr:
+                # The reordering timer: one segment stands for what it found.
+                delivered = tcb.segment_size
+            tcb.control.cwnd = pipe + prr.budget(delivered, pipe, tcb.segment_size, slow_start=fast)
 
     # --- phases ------------------------------------------------------------------------------------------
 
@@ -270,13 +276,14 @@ class Rack(LossRecovery):
         self.reduced_at = now
 
     def enter(self, tcb: Tcb, now: float) -> None:
-        flight = tcb.snd_nxt - tcb.snd_una
+        careful = tcb.config.careful_prr
+        flight = int(tcb.control.cwnd) if careful else tcb.snd_nxt - tcb.snd_una
         super().enter(tcb, now)
         self.reduced_at = now
         self._reset_probe()
         # A controller that asks for no reduction has none spread.
         ssthresh = tcb.control.ssthresh
-        self.prr = Prr(ssthresh, flight) if ssthresh < flight else None
+        self.prr = Prr(ssthresh, flight) if careful or ssthresh < flight else None
 
     def leave(self, tcb: Tcb, acked: int, now: float) -> None:
         super().leave(tcb, acked, now)
@@ -321,6 +328,7 @@ class Rack(LossRecovery):
             tcb.rexmt_at = max(tcb.rexmt_at, at)
         elif (
             tcb.recovery == OPEN
+            and tcb.config.tail_probes
             and self.newly_sampled
             and self.tlp_end_seq < 0
             and not tcb.scoreboard.sacked

@@ -25,8 +25,10 @@ from .numbers import (
     AF_INET,
     AF_INET6,
     IPPROTO_IPV6,
+    IPPROTO_TCP,
     SO_RCVBUF,
     SO_SNDBUF,
+    TCP_CM_INQ,
 )
 from .options import Settings
 from .profile import OWN, Profile
@@ -184,6 +186,17 @@ class SocketBase:
         key = None if self._attempt is None else self._attempt.flow.key
         return name_of(self.family, None, 0) if key is None else name_of(self.family, key[2], key[3])
 
+    def control_messages(self) -> list[tuple[int, int, int]]:
+        """What recvmsg tells beside octets, level, type and number each: how much can still be read (TCP_INQ).
+
+        After the peer's FIN that is 1 at least, so that who reads on meets the end.
+        """
+        attempt = self._attempt
+        if not self.settings.inq or attempt is None:
+            return []
+        fin = _fin_came(attempt.flow.connection)
+        return [(IPPROTO_TCP, TCP_CM_INQ, attempt.readable or int(fin))]
+
     @property
     def stood(self) -> bool:
         """Whether a connection of this socket ever stood."""
@@ -297,7 +310,7 @@ class SocketBase:
         while (event := attempt.next_event()) is not None:
             self._happened(event)
         if self._starved and self._phase is Phase.CONNECTED and self._writable():
-            self._starved = False
+            self._starve(starved=False)
             self._stirred = True
 
     def _happened(self, event: Happening) -> None:
@@ -317,6 +330,9 @@ class SocketBase:
         elif not isinstance(event, Writable):
             self._stirred = True
             self._discard()
+        elif self._more and self.profile.more_until_acknowledged and self._attempt is not None:
+            self._cork(more=False)
+            self.stack.touch(self._attempt.flow)
 
     def _code(self, error: TcpError) -> int:
         """The errno that an application gets for the end of a connection."""
@@ -346,6 +362,13 @@ class SocketBase:
             self._error = errno.ECONNRESET
             self._phase = Phase.OVER
             attempt.abort()
+
+    def _starve(self, *, starved: bool) -> None:
+        """The application has, or has no longer, more than the send buffer takes."""
+        self._starved = starved
+        connection = self._connection
+        if connection is not None:
+            connection.starved = starved
 
     def _cork(self, *, more: bool) -> None:
         self._more = more

@@ -6,6 +6,7 @@ import errno
 from typing import Final
 
 from ..attempt import Attempt
+from ..bindings import Binding
 from ..events import TcpError
 from ..ip import address_text
 from ..states import State
@@ -17,6 +18,7 @@ from .numbers import (
     AF_INET,
     AF_INET6,
     IPPROTO_TCP,
+    MSG_EOR,
     MSG_FASTOPEN,
     MSG_MORE,
     MSG_OOB,
@@ -74,12 +76,14 @@ class SocketCore(SocketBase):
         anywhere = not any(octets) and self.family == AF_INET6 and not self.settings.v6only
         self._bind(None if anywhere else octets, port)
 
-    def _bind(self, octets: bytes | None, port: int) -> None:
+    def _bind(self, octets: bytes | None, port: int, *, listens: bool = False) -> None:
         shares = self.settings.reuse_address
         bindings = self.stack.bindings
         try:
             if port:
                 self._binding = bindings.bind(octets, port, shares=shares)
+            elif self.settings.port_later and not listens:
+                self._binding = Binding(octets, 0, shares)
             else:
                 self._binding = bindings.bind_any(octets, self.stack.random, shares=shares)
         except OSError as error:
@@ -100,7 +104,9 @@ class SocketCore(SocketBase):
             raise SocketError(errno.EINVAL)
         if self._binding is None:
             v4 = self.family == AF_INET
-            self._bind(bytes(4) if v4 else bytes(16) if self.settings.v6only else None, 0)
+            self._bind(bytes(4) if v4 else bytes(16) if self.settings.v6only else None, 0, listens=True)
+        elif not self._binding.port:
+            self._bind(self._binding.address, 0, listens=True)
         binding = self._binding
         assert binding is not None
         if self.stack.bindings.taken(binding.address, binding.port, shares=True, own=binding):
@@ -184,7 +190,8 @@ class SocketCore(SocketBase):
         """Queue as much of ``data`` as there is room for; returns how many octets that was.
 
         Flags: MSG_MORE (more will follow: a last segment that is not full waits), MSG_OOB (urgent up to the last
-        octet, RFC 6093). Raises EPIPE (this direction is closed), an error that waits, or what the profile has for
+        octet, RFC 6093), MSG_EOR (what is sent later shares no segment with it). Raises
+        EPIPE (this direction is closed), an error that waits, or what the profile has for
         a socket that was never connected.
         """
         self._usable()
@@ -203,14 +210,16 @@ class SocketCore(SocketBase):
             return 0
         room = self._send_room()
         if room <= 0:
-            self._starved = True
+            self._starve(starved=True)
             return Blocked(Event.WRITABLE, errno.EAGAIN)
         piece = data if len(data) <= room else data[:room]
-        self._starved = len(data) > room
+        self._starve(starved=len(data) > room)
         self._cork(more=bool(flags & MSG_MORE))
         assert self._attempt is not None
         try:
-            self._attempt.write(piece, urgent=bool(flags & MSG_OOB) and len(piece) == len(data))
+            urgent = bool(flags & MSG_OOB) and len(piece) == len(data)
+            record = bool(flags & MSG_EOR) and len(piece) == len(data)
+            self._attempt.write(piece, urgent=urgent, push=not flags & MSG_MORE, record=record)
         except TcpError as error:
             raise SocketError(error.errno or errno.EPIPE) from None
         return len(piece)
@@ -317,7 +326,7 @@ class SocketCore(SocketBase):
             attempt.abort()
             return None
         self._cork(more=False)
-        attempt.close()
+        attempt.close(now)
         if seconds > 0 and self._phase is Phase.CONNECTED:
             self._lingers_until = now + seconds
         else:
@@ -341,6 +350,9 @@ class SocketCore(SocketBase):
             self._listener.config = self._config()
         elif self._attempt is not None and self._phase in (Phase.CONNECTING, Phase.CONNECTED):
             self._cork(more=self._more and (level, name) not in _PUSHING)
+            if (level, name) == (IPPROTO_TCP, TCP_NODELAY) and not self.settings.config().nagle:
+                # It pushes what a cork holds back, too.
+                self._attempt.flow.connection.hurry()
             self._attempt.configure(self._config())
 
     def getsockopt(self, level: int, name: int, now: float) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from ..chronograph import Chronograph, Limit
 from ..connection import Connection
 from ..states import State
 from ..tcb import NEVER
@@ -69,7 +70,6 @@ def _measured(tcb: Connection, now: float) -> dict[str, int]:
     smss = max(tcb.segment_size, 1)
     control = tcb.control
     recovery = _CA_STATES.get(tcb.recovery, _DISORDER if tcb.dupacks else 0)
-    flight = tcb.snd_nxt - tcb.snd_una
     return {
         "ca_state": recovery,
         "retransmits": tcb.retries,
@@ -82,11 +82,9 @@ def _measured(tcb: Connection, now: float) -> dict[str, int]:
         "ato": _micro(tcb.config.delayed_ack),
         "snd_mss": tcb.segment_size,
         "rcv_mss": tcb.rcv_mss,
-        "unacked": -(-flight // smss),
-        "sacked": -(-tcb.scoreboard.sacked // smss),
-        "lost": -(-tcb.scoreboard.waiting // smss),
+        **_segments(tcb, smss),
         "last_data_sent": _milli(now - tcb.sent_at) if tcb.sent_at else 0,
-        "last_data_recv": _milli(now - tcb.heard_at) if tcb.heard_at else 0,
+        "last_data_recv": _milli(now - (tcb.quick.came_at if tcb.quick is not None else tcb.heard_at)),
         "last_ack_recv": _milli(now - tcb.heard_at) if tcb.heard_at else 0,
         "pmtu": tcb.path_mtu_octets,
         "rcv_ssthresh": tcb.receive_buffer,
@@ -96,13 +94,40 @@ def _measured(tcb: Connection, now: float) -> dict[str, int]:
         "snd_cwnd": int(control.cwnd) // smss,
         "advmss": tcb.announced_mss,
         "rcv_space": tcb.receive_buffer,
+        "reordering": tcb.loss.reordering,
+        "reord_seen": tcb.loss.reorderings,
+        "min_rtt": _micro(tcb.rtt.least) if tcb.rtt.srtt else 0,
+        "delivered": 1 - (-(tcb.snd_una - tcb.iss - 1 + tcb.scoreboard.sacked - tcb.early) // smss),
         "total_retrans": tcb.retransmissions,
         "bytes_acked": tcb.snd_una - tcb.iss,
         "bytes_received": tcb.octets_in,
+        **_times(tcb.chronograph, now),
         "notsent_bytes": max(tcb.sending.end - tcb.snd_nxt, 0),
         "bytes_sent": tcb.octets_out,
         "rcv_ooopack": 0 if tcb.incoming.ranges is None else len(tcb.incoming.ranges),
         "snd_wnd": tcb.snd_wnd,
+    }
+
+
+def _segments(tcb: Connection, smss: int) -> dict[str, int]:
+    """What was sent and is not acknowledged, counted in segments."""
+    counts = dict.fromkeys(("unacked", "sacked", "lost", "retrans"), 0)
+    for record in tcb.scoreboard.records:
+        segments = -(-(record.end - record.start) // smss)
+        counts["unacked"] += segments
+        counts["sacked"] += segments * record.sacked
+        counts["lost"] += segments * (record.lost and not record.sacked)
+        counts["retrans"] += segments * (record.resent and not record.sacked and not record.waiting)
+    return counts
+
+
+def _times(chronograph: Chronograph | None, now: float) -> dict[str, int]:
+    if chronograph is None:
+        return {}
+    return {
+        "busy_time": _micro(chronograph.total(Limit.BUSY, now)),
+        "rwnd_limited": _micro(chronograph.total(Limit.WINDOW, now)),
+        "sndbuf_limited": _micro(chronograph.total(Limit.BUFFER, now)),
     }
 
 
@@ -114,7 +139,7 @@ def packed(info: dict[str, int | str]) -> bytes:
 
 
 def _micro(seconds: float) -> int:
-    return 0 if seconds == NEVER else int(seconds * 1e6)
+    return 0 if seconds == NEVER else round(seconds * 1e6)
 
 
 def _milli(seconds: float) -> int:

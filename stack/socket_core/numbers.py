@@ -33,6 +33,9 @@ SO_DOMAIN: Final = 39
 # IPPROTO_IP and IPPROTO_IPV6.
 IP_TOS: Final = 1
 IP_TTL: Final = 2
+IP_MTU_DISCOVER: Final = 10
+IP_BIND_ADDRESS_NO_PORT: Final = 24
+IP_LOCAL_PORT_RANGE: Final = 51
 IPV6_UNICAST_HOPS: Final = 16
 IPV6_V6ONLY: Final = 26
 IPV6_TCLASS: Final = 67
@@ -53,12 +56,15 @@ TCP_QUICKACK: Final = 12
 TCP_CONGESTION: Final = 13
 TCP_USER_TIMEOUT: Final = 18
 TCP_NOTSENT_LOWAT: Final = 25
+TCP_INQ: Final = 36
+TCP_CM_INQ: Final = TCP_INQ
 
 # Flags of send and recv.
 MSG_OOB: Final = 0x1
 MSG_PEEK: Final = 0x2
 MSG_TRUNC: Final = 0x20
 MSG_DONTWAIT: Final = 0x40
+MSG_EOR: Final = 0x80
 MSG_WAITALL: Final = 0x100
 MSG_NOSIGNAL: Final = 0x4000
 MSG_MORE: Final = 0x8000

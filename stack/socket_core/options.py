@@ -12,6 +12,8 @@ from ..config import TcpConfig
 from ..congestion.registry import CONTROLLERS
 from .errors import SocketError
 from .numbers import (
+    IP_BIND_ADDRESS_NO_PORT,
+    IP_LOCAL_PORT_RANGE,
     IP_TOS,
     IP_TTL,
     IPPROTO_IP,
@@ -35,6 +37,7 @@ from .numbers import (
     TCP_CONGESTION,
     TCP_CORK,
     TCP_DEFER_ACCEPT,
+    TCP_INQ,
     TCP_KEEPCNT,
     TCP_KEEPIDLE,
     TCP_KEEPINTVL,
@@ -67,7 +70,9 @@ class Settings:
     """The options of one socket. ``tcp`` holds those that are settings of TCP, by ``TcpConfig``'s names.
 
     Buffer sizes in octets as they were asked for (0: not), ``linger`` in seconds (-1: off), ``user_mss`` in octets
-    (0: none), ``notsent_lowat`` in octets (0: none), ``linger2`` and ``defer_accept`` in seconds.
+    (0: none), ``notsent_lowat`` in octets (0: none), ``inq`` 1 where recvmsg tells what is left,
+    ``port_later``: bind to port 0 takes an address alone,
+    ``linger2`` and ``defer_accept`` in seconds.
     """
 
     profile: Profile
@@ -80,6 +85,8 @@ class Settings:
     linger: int = -1
     receive_lowat: int = 1
     cork: bool = False
+    inq: int = 0
+    port_later: bool = False
     quick_ack: bool = False
     defer_accept: int = 0
     linger2: int = 0
@@ -101,12 +108,16 @@ class Settings:
         changes = dict(self.tcp)
         if self.receive_buffer:
             changes["receive_buffer"] = self.receive_buffer
+            if self.profile.scale_by_buffer:
+                changes["window_scale"] = -1
         if self.window_clamp:
             changes["receive_buffer"] = min(
                 changes.get("receive_buffer", self.base.receive_buffer), self.window_clamp
             )
         if self.send_buffer:
-            changes["send_buffer"] = self.send_buffer
+            changes["send_buffer"] = self.send_buffer * (
+                self.profile.buffer_factor if self.profile.whole_send_buffer else 1
+            )
         return replace(self.base, **changes) if changes else self.base
 
     def set(self, level: int, name: int, value: Value) -> None:
@@ -264,6 +275,28 @@ def _set_clamp(settings: Settings, value: Value) -> None:
     settings.window_clamp = max(number, settings.profile.least_buffer // 2) if number else 0
 
 
+def _set_notsent_lowat(settings: Settings, value: Value) -> None:
+    # A negative one means as much as there can be (Linux).
+    settings.notsent_lowat = integer(value) & 0xFFFFFFFF
+
+
+def _set_port_range(settings: Settings, value: Value) -> None:
+    """The first port in the lower 16 bits and the last in the upper; 0 for what the stack has."""
+    number = integer(value) & 0xFFFFFFFF
+    first, last = number & 0xFFFF, number >> 16
+    if first and last and first > last:
+        raise SocketError(errno.EINVAL)
+    least, most = settings.base.local_ports
+    settings.tcp["local_ports"] = (first or least, last or most)
+    if not number:
+        del settings.tcp["local_ports"]
+
+
+def _read_port_range(settings: Settings) -> Value:
+    ports: tuple[int, int] = settings.tcp.get("local_ports", (0, 0))
+    return ports[1] << 16 | ports[0]
+
+
 def _set_congestion(settings: Settings, value: Value) -> None:
     if isinstance(value, int):
         raise SocketError(errno.EINVAL)
@@ -311,12 +344,15 @@ _SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
     (SOL_SOCKET, SO_RCVLOWAT): _set_lowat,
     (IPPROTO_IP, IP_TOS): _set_tos,
     (IPPROTO_IP, IP_TTL): _set_ttl,
+    (IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT): _switch("port_later"),
+    (IPPROTO_IP, IP_LOCAL_PORT_RANGE): _set_port_range,
     (IPPROTO_IPV6, IPV6_TCLASS): _set_tos,
     (IPPROTO_IPV6, IPV6_UNICAST_HOPS): _set_ttl,
     (IPPROTO_IPV6, IPV6_V6ONLY): _switch("v6only"),
     (IPPROTO_TCP, TCP_NODELAY): _set_nodelay,
     (IPPROTO_TCP, TCP_MAXSEG): _set_mss,
     (IPPROTO_TCP, TCP_CORK): _switch("cork"),
+    (IPPROTO_TCP, TCP_INQ): _attribute("inq", 0, 1),
     (IPPROTO_TCP, TCP_KEEPIDLE): _tcp("keepalive_idle", 1, _MOST_KEEP, divisor=1.0),
     (IPPROTO_TCP, TCP_KEEPINTVL): _tcp("keepalive_interval", 1, _MOST_KEEP, divisor=1.0),
     (IPPROTO_TCP, TCP_KEEPCNT): _tcp("keepalive_probes", 1, _MOST_COUNT),
@@ -327,7 +363,7 @@ _SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
     (IPPROTO_TCP, TCP_QUICKACK): _set_quick_ack,
     (IPPROTO_TCP, TCP_CONGESTION): _set_congestion,
     (IPPROTO_TCP, TCP_USER_TIMEOUT): _set_user_timeout,
-    (IPPROTO_TCP, TCP_NOTSENT_LOWAT): _attribute("notsent_lowat", 0, 0x7FFFFFFF),
+    (IPPROTO_TCP, TCP_NOTSENT_LOWAT): _set_notsent_lowat,
 }
 
 _GETTERS: Final[dict[tuple[int, int], Callable[[Settings], Value]]] = {
@@ -343,12 +379,15 @@ _GETTERS: Final[dict[tuple[int, int], Callable[[Settings], Value]]] = {
     (SOL_SOCKET, SO_PROTOCOL): lambda _: IPPROTO_TCP,
     (IPPROTO_IP, IP_TOS): _read("tos"),
     (IPPROTO_IP, IP_TTL): _read_tcp("ttl"),
+    (IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT): _read("port_later"),
+    (IPPROTO_IP, IP_LOCAL_PORT_RANGE): _read_port_range,
     (IPPROTO_IPV6, IPV6_TCLASS): _read("tos"),
     (IPPROTO_IPV6, IPV6_UNICAST_HOPS): _read_tcp("ttl"),
     (IPPROTO_IPV6, IPV6_V6ONLY): _read("v6only"),
     (IPPROTO_TCP, TCP_NODELAY): _read_nodelay,
     (IPPROTO_TCP, TCP_MAXSEG): _read_tcp("mss"),
     (IPPROTO_TCP, TCP_CORK): _read("cork"),
+    (IPPROTO_TCP, TCP_INQ): _read("inq"),
     (IPPROTO_TCP, TCP_KEEPIDLE): _read_tcp("keepalive_idle"),
     (IPPROTO_TCP, TCP_KEEPINTVL): _read_tcp("keepalive_interval"),
     (IPPROTO_TCP, TCP_KEEPCNT): _read_tcp("keepalive_probes"),

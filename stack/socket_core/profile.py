@@ -19,6 +19,9 @@ class Profile:
     peer's FIN. ``discards_after_read_shutdown``: what comes after
     the reading side was shut down is acknowledged and forgotten, and what waited is forgotten at once.
     ``resets_after_shutdown``: what comes after both sides were shut down is answered with a reset.
+    ``more_until_acknowledged``: what MSG_MORE holds back goes, by Nagle's rule, with the next acknowledgment.
+    ``scale_by_buffer``: SO_RCVBUF also settles the window's shift. ``whole_send_buffer``: what SO_SNDBUF reads as
+    may be filled with octets.
     """
 
     name: str = "own"
@@ -32,11 +35,21 @@ class Profile:
     reset_after_fin: int = errno.EPIPE
     discards_after_read_shutdown: bool = False
     resets_after_shutdown: bool = False
+    more_until_acknowledged: bool = False
+    scale_by_buffer: bool = False
+    whole_send_buffer: bool = False
 
 
 OWN: Final = Profile()
 LINUX: Final = Profile(
-    "linux", buffer_factor=2, least_buffer=2304, largest_buffer=1 << 31, resets_after_shutdown=True
+    "linux",
+    buffer_factor=2,
+    least_buffer=2304,
+    largest_buffer=1 << 31,
+    resets_after_shutdown=True,
+    more_until_acknowledged=True,
+    scale_by_buffer=True,
+    whole_send_buffer=True,
 )
 FREEBSD: Final = Profile(
     "freebsd",

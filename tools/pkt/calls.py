@@ -15,7 +15,7 @@ from stack.security import Security
 from stack.socket_core import Blocked, Event, SocketCore, SocketError
 from stack.socket_core import numbers as n
 
-from .constants import number_of
+from .constants import NOT_THERE, number_of
 from .descriptors import Descriptor
 from .faults import Failed, Place, Refused
 from .machine import Machine
@@ -26,7 +26,9 @@ from .values import Resolver
 
 _EXT_DATA_OFFSET: Final = 44
 _NONBLOCK: Final = 0o4000
-_KEPT_FLAGS: Final = n.MSG_OOB | n.MSG_PEEK | n.MSG_MORE | n.MSG_FASTOPEN
+# Calls whose second argument is where octets are.
+_BUFFERED: Final = frozenset({"write", "send", "sendto", "read", "recv", "recvfrom"})
+_KEPT_FLAGS: Final = n.MSG_OOB | n.MSG_PEEK | n.MSG_MORE | n.MSG_EOR | n.MSG_FASTOPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class Calls(Polling):
     def check(call: CallSpec, resolver: Resolver) -> None:
         """See that the call and all names in it are known; raises Refused."""
         if call.name not in _CALLS:
-            raise Refused(resolver.place, f"unknown system call {call.name}")
+            unknown = f"unknown system call {call.name}"
+            raise Refused(
+                resolver.place, f"not supported: {NOT_THERE[call.name]}" if call.name in NOT_THERE else unknown
+            )
         least, most, _ = _CALLS[call.name]
         if not least <= len(call.arguments) <= most:
             raise Refused(resolver.place, f"{call.name} with {len(call.arguments)} arguments")
@@ -68,6 +73,8 @@ class Calls(Polling):
         """The call as a function to be called until it is done; raises Refused, and Failed once it is called."""
         resolver = Resolver(self.profile.name, place)
         _, _, method = _CALLS[call.name]
+        if call.name in _BUFFERED and str(call.arguments[1]) == "NULL":
+            return lambda: Done(-1, errno.EFAULT)
         attempt = method(self, call, resolver)
 
         def guarded() -> Done | Blocked:
@@ -276,8 +283,18 @@ class Calls(Polling):
 
     def _readv(self, call: CallSpec, resolver: Resolver) -> Try:
         count = sum(size for _, size in resolver.vectors(call.arguments[1]))
-        flags = resolver.number(call.arguments[2], "flags") if call.name == "recvmsg" else 0
-        return self._receive(call, resolver, count, flags, Anything())
+        if call.name == "readv":
+            return self._receive(call, resolver, count, 0, Anything())
+        flags = resolver.number(call.arguments[2], "flags")
+        attempt = self._receive(call, resolver, count, flags, Anything())
+
+        def with_message() -> Done | Blocked:
+            answer = attempt()
+            if isinstance(answer, Done) and not answer.error:
+                resolver.message(call.arguments[1], _core(self._socket_of(call, resolver)).control_messages())
+            return answer
+
+        return with_message
 
     # --- ending ----------------------------------------------------------------------------------------------
 

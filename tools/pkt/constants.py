@@ -25,7 +25,6 @@ _MORE: Final = {
     "FD_CLOEXEC": 1,
     "MSG_EOR": 0x80,
     "MSG_ERRQUEUE": 0x2000,
-    "MSG_ZEROCOPY": 0x4000000,
     "MSG_CTRUNC": 0x8,
     "FIONREAD": 0x541B,
     "FIONWRITE": 0x5411,
@@ -86,6 +85,29 @@ INFO: Final = {
     "TCPI_OPT_SYN_DATA": 32,
     "True": 1,
     "False": 0,
+}
+
+
+# What is known and not there, by the names that ask for it: constants, and system calls.
+_TIMESTAMPING: Final = "SO_TIMESTAMPING"
+NOT_THERE: Final = {
+    "SO_ZEROCOPY": "MSG_ZEROCOPY",
+    "MSG_ZEROCOPY": "MSG_ZEROCOPY",
+    "SO_EE_ORIGIN_ZEROCOPY": "MSG_ZEROCOPY",
+    "TCP_ZEROCOPY_RECEIVE": "TCP_ZEROCOPY_RECEIVE",
+    "SO_TIMESTAMPING": _TIMESTAMPING,
+    "SO_TIMESTAMPING_NEW": _TIMESTAMPING,
+    "SCM_TIMESTAMPING": _TIMESTAMPING,
+    "TCP_FUNCTION_BLK": "TCP_FUNCTION_BLK",
+    "TCP_REMOTE_UDP_ENCAPS_PORT": "encapsulation in UDP",
+    "TCP_MD5SIG": "TCP_MD5SIG",
+    "IPPROTO_MPTCP": "MPTCP",
+    "IPPROTO_UDP": "UDP",
+    "IPPROTO_SCTP": "SCTP",
+    "TCP_RX_FLAG_PSP": "PSP",
+    "splice": "splice",
+    "sendfile": "sendfile",
+    "pipe": "splice",
 }
 
 

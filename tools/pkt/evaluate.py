@@ -1,15 +1,17 @@
 """The Python between ``%{`` and ``}%``: parsed, and evaluated here, never executed.
 
-Known are literals, names of connection info, comparison, boolean and arithmetic operators, ``assert`` and
-``print``. Everything else is refused: other people's scripts are not code that is run.
+Known are literals, names of connection info, comparison, boolean and arithmetic operators, texts formatted with
+``%``, names of its own, ``assert`` and ``print``. Everything else is refused: other people's scripts are not code
+that is run.
 """
 
 from __future__ import annotations
 
 import ast
 import operator
+import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Final
 
 Value = int | float | str | bool | None | tuple["Value", ...]
@@ -36,6 +38,7 @@ _ORDER: Final[dict[type[ast.cmpop], Callable[[int | float, int | float], bool]]]
     ast.GtE: operator.ge,
 }
 _LARGEST_SHIFT: Final = 64
+_FORMAT: Final = re.compile(r"[^%]*(?:%(?:%|[-+ 0#]{0,3}[0-9]{0,2}(?:\.[0-9]{1,2})?[dsiuxXfgeo])[^%]*)*")
 _LONGEST: Final = 20_000
 
 
@@ -56,12 +59,15 @@ def check(text: str) -> ast.Module:
     if len(text) > _LONGEST:
         raise CodeRefused(f"code of more than {_LONGEST} characters")
     try:
-        module = ast.parse(textwrap.dedent(text).strip())
+        # The line that a last backslash would be continued by is empty.
+        module = ast.parse(textwrap.dedent(text).strip().removesuffix("\\"))
     except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
         line = error.lineno if isinstance(error, SyntaxError) and error.lineno else 1
         raise CodeRefused(f"this is no Python that is understood here: {error}", line) from None
     for statement in module.body:
-        if isinstance(statement, ast.Assert):
+        if isinstance(statement, ast.Assign | ast.AugAssign):
+            _check_assignment(statement)
+        elif isinstance(statement, ast.Assert):
             _check_expression(statement.test)
             if statement.msg is not None:
                 _check_expression(statement.msg)
@@ -70,8 +76,25 @@ def check(text: str) -> ast.Module:
             for argument in statement.value.args:
                 _check_expression(argument)
         elif not isinstance(statement, ast.Pass):
-            raise CodeRefused(f"only assert and print are understood, not: {_text(statement)}", statement.lineno)
+            raise CodeRefused(
+                f"only assert, print and assignments are understood, not: {_text(statement)}", statement.lineno
+            )
     return module
+
+
+def _check_assignment(statement: ast.Assign | ast.AugAssign) -> None:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    operation = statement.op if isinstance(statement, ast.AugAssign) else ast.Add()
+    known = type(operation) in _BINARY or type(operation) in _BITWISE
+    if len(targets) != 1 or not isinstance(targets[0], ast.Name) or not known:
+        raise CodeRefused(f"not understood in code: {_text(statement)}", statement.lineno)
+    _check_expression(statement.value)
+
+
+def assigned(module: ast.Module) -> set[str]:
+    """The names that the code gives a value."""
+    nodes = (node for node in ast.walk(module) if isinstance(node, ast.Name))
+    return {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
 
 
 def _is_print(node: ast.expr) -> bool:
@@ -105,11 +128,21 @@ def names(module: ast.Module) -> set[str]:
     return {node.id for node in ast.walk(module) if isinstance(node, ast.Name)} - {"print"}
 
 
-def run(module: ast.Module, known: Mapping[str, Value], show: Callable[[str], None]) -> None:
-    """Evaluate what ``check`` has let pass; raises AssertionFalse, and CodeRefused for what cannot be computed."""
+def run(module: ast.Module, known: MutableMapping[str, Value], show: Callable[[str], None]) -> None:
+    """Evaluate what ``check`` has let pass; raises AssertionFalse, and CodeRefused for what cannot be computed.
+
+    ``known`` has the values of names, and takes those that the code gives.
+    """
     for statement in module.body:
         try:
-            if isinstance(statement, ast.Assert):
+            if isinstance(statement, ast.Assign):
+                assert isinstance(statement.targets[0], ast.Name)
+                known[statement.targets[0].id] = _evaluate(statement.value, known)
+            elif isinstance(statement, ast.AugAssign):
+                assert isinstance(statement.target, ast.Name)
+                before = _evaluate(ast.Name(statement.target.id, ast.Load(), lineno=statement.lineno), known)
+                known[statement.target.id] = _binary(statement.op, before, _evaluate(statement.value, known))
+            elif isinstance(statement, ast.Assert):
                 if not _evaluate(statement.test, known):
                     raise AssertionFalse(_told(statement, known))
             elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
@@ -120,7 +153,7 @@ def run(module: ast.Module, known: Mapping[str, Value], show: Callable[[str], No
 
 def _told(statement: ast.Assert, known: Mapping[str, Value]) -> str:
     parts = [f"assert {_text(statement.test)}"]
-    if statement.msg is not None:
+    if statement.msg is not None and not isinstance(statement.msg, ast.Name):
         parts.append(f"message {_evaluate(statement.msg, known)!r}")
     used = {node.id for node in ast.walk(statement.test) if isinstance(node, ast.Name)}
     parts.extend(f"{name} = {known[name]!r}" for name in sorted(used) if name.islower() and name in known)
@@ -170,12 +203,24 @@ def _unary(node: ast.UnaryOp, value: Value) -> Value:
 
 
 def _binary(operation: ast.operator, left: Value, right: Value) -> Value:
+    if isinstance(left, str) and isinstance(operation, ast.Mod):
+        return _formatted(left, right)
     if type(operation) in _BITWISE:
         shift = _integer(right)
         if isinstance(operation, ast.LShift | ast.RShift) and not 0 <= shift <= _LARGEST_SHIFT:
             raise TypeError(f"a shift by {shift}")
         return _BITWISE[type(operation)](_integer(left), shift)
     return _BINARY[type(operation)](_number(left), _number(right))
+
+
+def _formatted(text: str, values: Value) -> str:
+    """``text % values`` with short fields only; raises TypeError."""
+    if _FORMAT.fullmatch(text) is None:
+        raise TypeError(f"no format that is understood: {text!r}")
+    try:
+        return text % values
+    except ValueError as error:
+        raise TypeError(str(error)) from None
 
 
 def _compare(comparison: ast.cmpop, left: Value, right: Value) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,7 +20,10 @@ _DEFINE = re.compile(r"^\s*--define=([A-Za-z_][A-Za-z0-9_]*)=(`[^`]*`|\"[^\"]*\"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the option lines say. Sizes in octets, ``tolerance`` in seconds, ``tick`` seconds (0: not looked at)."""
+    """What the option lines say. Sizes in octets, ``tolerance`` in seconds, ``tick`` seconds (0: not looked at).
+
+    ``strict``: an expected segment is one segment, however long it is.
+    """
 
     family: int = AF_INET
     mapped: bool = False
@@ -34,6 +37,7 @@ class Header:
     connect_port: int = 8080
     profile: str | None = None
     edo_pad: int | None = None
+    strict: bool = False
 
     @property
     def version(self) -> int:
@@ -83,6 +87,16 @@ def _number(field: str, scale: float = 1.0) -> _Taker:
     return take
 
 
+def _strict(header: Header, _value: str) -> Header:
+    return replace(header, strict=True)
+
+
+def _percent(header: Header, value: str) -> Header:
+    """Virtual time is exact: a share of an interval adds nothing to the tolerance."""
+    float(value)
+    return header
+
+
 def _nothing(header: Header, _value: str) -> Header:
     return header
 
@@ -103,8 +117,11 @@ _OPTIONS: Final[dict[str, _Taker]] = {
     "connect_port": _number("connect_port"),
     "profile": _profile,
     "edo_pad": _number("edo_pad"),
+    "tolerance_percent": _percent,
+    "strict_segments": _strict,
     # Where the script runs, and how much it says: nothing here depends on it.
     "define": _nothing,
+    "tcp_ts_ecr_scaled": _nothing,
     "gateway_ip": _nothing,
     "netmask_ip": _nothing,
     "speed": _nothing,
@@ -133,9 +150,9 @@ def read_header(options: tuple[OptionLine, ...]) -> Header:
     return header
 
 
-def with_definitions(text: str) -> str:
-    """The script with what its ``--define=NAME=VALUE`` lines define put in place of the names."""
-    defined = dict(_DEFINE.findall(text))
+def with_definitions(text: str, given: Mapping[str, str]) -> str:
+    """The script with what its ``--define=NAME=VALUE`` lines define, and ``given``, put in place of the names."""
+    defined = {**given, **dict(_DEFINE.findall(text))}
     if not defined:
         return text
     names = re.compile(r"(?<![A-Za-z0-9_=])(" + "|".join(map(re.escape, defined)) + r")(?![A-Za-z0-9_])")

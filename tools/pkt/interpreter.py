@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,20 +57,21 @@ class Interpreter:
         self.profile = profile
         self.show = show
         self.folder = Path(script.file).parent
-        self.config: TcpConfig = replace(
-            profile.config, mtu=self.header.mtu, mss=self.header.mss or profile.config.mss
-        )
+        self.config: TcpConfig = replace(profile.config, mtu=self.header.mtu)
         dialect = profile.dialect
         if self.header.edo_pad is not None:
             dialect = replace(dialect, data_padding=self.header.edo_pad)
         local, remote = self.header.ends
-        self.machine = Machine(local, remote, self.config, dialect)
+        self.machine = Machine(local, remote, self.config, dialect, self.header.mss)
         self.machine.on_step = self._retry
         ground = Ground(self.header.family, local, remote, self.header.bind_port, self.header.connect_port)
         self.calls = Calls(self.machine, profile, ground)
         self.pending: _Pending | None = None
         self.last = EPOCH
         self._code: dict[Place, ast.Module] = {}
+        # Names to which the script's code gives values; they stay from block to block.
+        self._assigned: set[str] = set()
+        self._variables: dict[str, evaluate.Value] = {}
         self._lines: dict[Place, list[shell.Meaning]] = {}
 
     # --- before ----------------------------------------------------------------------------------------------
@@ -102,7 +104,10 @@ class Interpreter:
         for meaning in meanings:
             if isinstance(meaning, shell.Sysctl):
                 config = settings.apply(meaning, config)
-            elif meaning.state not in State.__members__:
+            elif (
+                isinstance(meaning, shell.StateCount | shell.StateSeen | shell.DropState)
+                and meaning.state not in State.__members__
+            ):
                 raise Refused(meaning.place, f"unknown state {meaning.state}")
         return config
 
@@ -111,9 +116,11 @@ class Interpreter:
             module = evaluate.check(code.text)
         except CodeRefused as refused:
             raise Refused(_within(place, refused), str(refused)) from None
-        for name in sorted(evaluate.names(module)):
+        own = evaluate.assigned(module)
+        for name in sorted(evaluate.names(module) - own - self._assigned):
             if name not in constants.INFO and name not in _INFO:
                 raise Refused(place, f"nothing is known of {name!r}")
+        self._assigned |= own
         self._code[place] = module
 
     def _check_icmp(self, spec: IcmpSpec, place: Place) -> None:
@@ -182,12 +189,18 @@ class Interpreter:
         first = machine.sent.popleft()
         conversation = machine.conversation_of(first)
         whole = first
-        while whole.length < spec.length and machine.sent and follows(whole, machine.sent[0]):
+        while (
+            whole.length < spec.length
+            and not self.header.strict
+            and machine.sent
+            and follows(whole, machine.sent[0])
+        ):
             whole = joined(whole, machine.sent.popleft())
         conversation.learn(spec, whole)
         seen = conversation.outbound(whole)
         tick = self.header.tick
-        found = matching.difference(spec, seen, machine.dialect, tolerance / tick if tick else None)
+        off = tolerance / tick if tick else None
+        found = matching.difference(spec, seen, machine.dialect, off, echoes=self.profile.echoes)
         if found is not None:
             raise Failed(
                 event.place,
@@ -310,8 +323,21 @@ class Interpreter:
             if isinstance(meaning, shell.Sysctl):
                 self.config = settings.apply(meaning, self.config)
                 self.machine.configure(self.config)
+            elif isinstance(meaning, shell.Pacing):
+                self.config = replace(self.config, pacing=meaning.on)
+                self.machine.configure(self.config)
             elif isinstance(meaning, shell.DropState):
                 self.machine.drop(meaning.state)
+            elif isinstance(meaning, shell.BeginCount):
+                self.machine.begin_count()
+            elif isinstance(meaning, shell.Counted):
+                dropped = self.machine.dropped(meaning.reason)
+                if dropped != meaning.count if meaning.count is not None else not dropped:
+                    wanted = "some" if meaning.count is None else str(meaning.count)
+                    raise Failed(meaning.place, f"bad number of drops as {meaning.reason}", wanted, str(dropped))
+            elif isinstance(meaning, shell.StateSeen):
+                if not self.machine.seen(meaning.state, meaning.port):
+                    raise Failed(meaning.place, f"no socket of port {meaning.port} is in {meaning.state}")
             elif (count := self.machine.count(meaning.state)) != meaning.count:
                 raise Failed(
                     meaning.place,
@@ -325,7 +351,7 @@ class Interpreter:
         known: dict[str, evaluate.Value] = dict(constants.INFO)
         known.update(_INFO if core is None else core.info())
         try:
-            evaluate.run(self._code[place], known, self.show)
+            evaluate.run(self._code[place], ChainMap(self._variables, known), self.show)
         except AssertionFalse as false:
             raise Failed(place, f"assertion does not hold: {false}") from None
         except CodeRefused as refused:

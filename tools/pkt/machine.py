@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -18,7 +18,7 @@ from stack.states import State
 
 from . import icmp
 from .conversation import Conversation
-from .segments import ECN_BITS, Ends, Segment, read_tcp, tcp_packet
+from .segments import ECN_BITS, Ends, Segment, divided, read_tcp, tcp_packet
 from .syntax import IcmpSpec, IpInfo, TcpSpec
 
 # The virtual clock's reading when a script begins, seconds.
@@ -31,9 +31,14 @@ _ACK: Final = 0x10
 
 
 class Machine:
-    """A stack at ``local``, with the script's peer at ``remote`` (addresses in text form)."""
+    """A stack at ``local``, with the script's peer at ``remote`` (addresses in text form).
 
-    def __init__(self, local: str, remote: str, config: TcpConfig, dialect: Dialect) -> None:
+    ``cut``: a longer payload of the script arrives in segments of so many octets (0: as one segment), all in the
+    same moment, as a network card hands them over that has put them together.
+    """
+
+    def __init__(self, local: str, remote: str, config: TcpConfig, dialect: Dialect, cut: int = 0) -> None:
+        self.cut = cut
         self.local = address_octets(local)
         self.remote = address_octets(remote)
         self.dialect = dialect
@@ -46,6 +51,7 @@ class Machine:
         self.listening_port: int | None = None
         self.on_step: Callable[[], None] = lambda: None
         self._next_port = _FIRST_PORT
+        self._counted: Counter[str] = Counter()
 
     # --- time ------------------------------------------------------------------------------------------------
 
@@ -80,11 +86,12 @@ class Machine:
         while self.step(until):
             pass
         self.now = max(self.now, until)
+        self.stack.advance(self.now)
         self.on_step()
 
-    def receive(self, packet: bytes) -> None:
-        """Have a packet arrive now."""
-        self.stack.receive(Batch([packet]), self.now)
+    def receive(self, *packets: bytes) -> None:
+        """Have packets arrive now."""
+        self.stack.receive(Batch(list(packets)), self.now)
         self.flush()
         self.on_step()
 
@@ -137,7 +144,8 @@ class Machine:
         """Send the stack a segment; raises OptionFault where its options cannot be built."""
         conversation = self._for(spec.ports)
         tos, ttl, flow_label = _header(spec.ip)
-        self.receive(tcp_packet(conversation.inbound(spec, tos, ttl, flow_label), self.dialect))
+        segment = conversation.inbound(spec, tos, ttl, flow_label)
+        self.receive(*(tcp_packet(part, self.dialect) for part in divided(segment, self.cut)))
 
     def inject_icmp(self, spec: IcmpSpec) -> None:
         """Send the stack an ICMP message about one of its segments; raises IcmpUnknown."""
@@ -160,6 +168,25 @@ class Machine:
         """How many connections are in a state of RFC 9293, by its name with underscores."""
         names = (flow.connection.state.name for flow in self.stack.flows.values())
         return sum(name == state for name in names) + (state == "LISTEN" and self.listening_port is not None)
+
+    def begin_count(self) -> None:
+        """What is dropped is counted from now on."""
+        self._counted = self._drops()
+
+    def _drops(self) -> Counter[str]:
+        return sum((flow.connection.drops for flow in self.stack.flows.values()), self.stack.drops.copy())
+
+    def dropped(self, reason: str) -> int:
+        """How many segments were dropped for a reason since ``begin_count``."""
+        return self._drops()[reason] - self._counted[reason]
+
+    def seen(self, state: str, port: int) -> bool:
+        """Whether a connection of a local port is in a state, or a socket listens there."""
+        if state == "LISTEN":
+            return port == self.listening_port
+        return any(
+            flow.key[1] == port and flow.connection.state.name == state for flow in self.stack.flows.values()
+        )
 
     def drop(self, state: str) -> None:
         """Give up every connection in a state."""

@@ -11,11 +11,13 @@ from .syntax import Ecn, Opt, TcpSpec, show_options
 _NO_ENDS = Ends(b"", 0, b"", 0)
 
 
-def difference(spec: TcpSpec, sent: Segment, dialect: Dialect, ts_tolerance: float | None) -> str | None:
+def difference(
+    spec: TcpSpec, sent: Segment, dialect: Dialect, ts_tolerance: float | None, *, echoes: bool = True
+) -> str | None:
     """What is other than expected, in a few words; None if nothing is.
 
     ``sent`` is in the script's numbers. ``ts_tolerance``: how far a timestamp may be off, in ticks; None: it is not
-    looked at.
+    looked at. ``echoes``: whether a timestamp's echo is.
     """
     if spec.ports is not None and spec.ports != (sent.ends.source_port, sent.ends.destination_port):
         return f"ports {sent.ends.source_port} > {sent.ends.destination_port}"
@@ -34,7 +36,7 @@ def difference(spec: TcpSpec, sent: Segment, dialect: Dialect, ts_tolerance: flo
         return ip
     if spec.options is None:
         return None
-    return _option_difference(spec.options, sent, dialect, ts_tolerance)
+    return _option_difference(spec.options, sent, dialect, ts_tolerance, echoes=echoes)
 
 
 def _ip_difference(spec: TcpSpec, sent: Segment) -> str | None:
@@ -54,14 +56,14 @@ def _ip_difference(spec: TcpSpec, sent: Segment) -> str | None:
 
 
 def _option_difference(
-    expected: tuple[Opt, ...], sent: Segment, dialect: Dialect, ts_tolerance: float | None
+    expected: tuple[Opt, ...], sent: Segment, dialect: Dialect, ts_tolerance: float | None, *, echoes: bool
 ) -> str | None:
     inside = next((index for index, option in enumerate(expected, 1) if option.word == "edo"), len(expected))
     if len(expected) != len(sent.options) or inside != sent.inside:
         return "options"
     for wanted, found in zip(expected, sent.options, strict=True):
         if wanted.word == found.word == "TS":
-            if wanted.numbers[1] != found.numbers[1]:
+            if echoes and wanted.numbers[1] != found.numbers[1]:
                 return "timestamp's echo"
             off = abs((wanted.numbers[0] - found.numbers[0] + 0x80000000) % (1 << 32) - 0x80000000)
             if ts_tolerance is not None and not wanted.any_value and off > ts_tolerance:

@@ -49,7 +49,8 @@ def run_text(
     """Run a script under ``profile`` (None: the one that it asks for)."""
     name = profile
     try:
-        script = parse(with_definitions(text), file)
+        words = (profile_of(text) if name is None else PROFILES[name]).definitions
+        script = parse(with_definitions(text, words), file)
         chosen = PROFILES[name or read_header(script.options).profile or profile_of(text).name]
         name = chosen.name
         Interpreter(script, chosen, show).run()

@@ -17,6 +17,8 @@ _V4 = Struct(">BBHHHBBH4s4s")
 _ECN = (Ecn.NONE, Ecn.ECT1, Ecn.ECT0, Ecn.CE)
 ECN_BITS = {ecn: bits for bits, ecn in enumerate(_ECN)}
 _TCP_PROTOCOL = 6
+FIN = 0x01
+PSH = 0x08
 
 
 def ip_packet(
@@ -156,9 +158,23 @@ def read_tcp(packet: bytes, dialect: Dialect, time: float) -> Segment | None:
     )
 
 
+def divided(segment: Segment, size: int) -> list[Segment]:
+    """A segment as several of ``size`` octets of payload (0: any number); FIN and PSH are the last one's."""
+    if not size or segment.length <= size:
+        return [segment]
+    parts = []
+    for start in range(0, segment.length, size):
+        length = min(size, segment.length - start)
+        last = start + length == segment.length
+        flags = segment.flags if last else segment.flags & ~(FIN | PSH)
+        parts.append(replace(segment, seq=(segment.seq + start) & 0xFFFFFFFF, flags=flags, length=length))
+    return parts
+
+
 def joined(first: Segment, second: Segment) -> Segment:
     """Two neighbours as the one long segment that an offloading host would show."""
-    return replace(first, flags=first.flags | second.flags & 0x09, length=first.length + second.length)
+    flags = first.flags & ~PSH | second.flags & (FIN | PSH)
+    return replace(first, flags=flags, length=first.length + second.length)
 
 
 def follows(first: Segment, second: Segment) -> bool:
@@ -169,6 +185,6 @@ def follows(first: Segment, second: Segment) -> bool:
         and second.length > 0
         and not first.flags & 0x07
         and second.ack == first.ack
-        and (first.flags ^ second.flags) & ~0x09 == 0
+        and (first.flags ^ second.flags) & ~(FIN | PSH) == 0
         and first.tos == second.tos
     )

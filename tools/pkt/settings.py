@@ -40,6 +40,10 @@ def _only(*values: str) -> _Rule:
     return lambda value: {} if value in values else None
 
 
+def _choice(field: str, names: dict[str, Any]) -> _Rule:
+    return lambda value: {field: names[value]} if value in names else None
+
+
 def _any(_value: str) -> Changes:
     """Without a meaning here."""
     return {}
@@ -164,12 +168,14 @@ _IPV4: Final[dict[str, _Rule]] = {
     "net.ipv4.tcp_fack": _only("0"),
     "net.ipv4.tcp_frto": _only("0", "2"),
     "net.ipv4.tcp_reordering": _only("3"),
-    "net.ipv4.tcp_congestion_control": _congestion,
-    "net.ipv4.tcp_slow_start_after_idle": _only("0"),
-    "net.ipv4.tcp_early_retrans": _only("3", "4"),
-    "net.ipv4.tcp_recovery": _only("1"),
-    "net.ipv4.tcp_tso_win_divisor": _only("3"),
-    "net.ipv4.tcp_ecn": _only("0", "2"),
+    "net.ipv4.tcp_congestion_control": _choice(
+        "congestion", {"cubic": "cubic-linux", "reno": "reno", "newreno": "reno"}
+    ),
+    "net.ipv4.tcp_slow_start_after_idle": _flag("restart_after_idle"),
+    "net.ipv4.tcp_early_retrans": _choice("tail_probes", {"0": False, "3": True, "4": True}),
+    "net.ipv4.tcp_recovery": _choice("recovery", {"0": "rfc6675", "1": "rack"}),
+    "net.ipv4.tcp_tso_win_divisor": _any,
+    "net.ipv4.tcp_ecn": _choice("ecn", {"0": "off", "1": "offer", "2": "accept"}),
     "net.ipv4.tcp_pacing_ss_ratio": _only("200"),
     "net.ipv4.tcp_pacing_ca_ratio": _only("120"),
     "net.ipv4.tcp_notsent_lowat": _only("4294967295", "-1"),
@@ -190,16 +196,30 @@ _IPV4: Final[dict[str, _Rule]] = {
     "net.ipv4.tcp_mtu_probing": _mtu_probing,
     "net.ipv4.tcp_base_mss": lambda value: {"base_mtu": int(value) + _LINUX_HEADERS},
     "net.ipv4.tcp_moderate_rcvbuf": _only("0", "1"),
-    "net.ipv4.tcp_autocorking": _only("0"),
+    "net.ipv4.tcp_autocorking": _any,
     "net.ipv4.tcp_abort_on_overflow": _only("0"),
     "net.ipv4.tcp_adv_win_scale": _only("1"),
+    "net.ipv4.tcp_tw_reuse": _choice("reuse_time_wait", {"0": False, "1": True}),
+    "net.ipv4.tcp_tw_reuse_delay": _number("time_wait_delay", 0.001),
     "net.ipv4.tcp_rfc1337": _flag("rfc1337"),
     "net.ipv4.tcp_stdurg": _only("0"),
     "net.ipv4.tcp_shrink_window": _only("0"),
-    "net.ipv4.tcp_min_tso_segs": _any,
+    "net.ipv4.tcp_min_tso_segs": _number("burst_segments"),
     "net.ipv4.tcp_limit_output_bytes": _any,
+    "net.ipv4.tcp_rto_max_ms": _number("rto_max", 0.001),
+    "net.ipv4.tcp_tso_rtt_log": _only("9"),
+    "net.ipv4.tcp_comp_sack_nr": _only("0", "44"),
+    "net.ipv4.tcp_comp_sack_delay_ns": _any,
     "net.ipv4.ip_default_ttl": _number("ttl"),
     "net.mptcp.enabled": _any,
+    # HyStart by trains of acknowledgments and by delay.
+    "module.tcp_cubic.hystart_detect": _only("3"),
+}
+# What asks for a protocol that is not there: a setting with a value (None: any), and its name.
+_APART: Final[dict[tuple[str, str | None], str]] = {
+    **{("net.ipv4.tcp_ecn", value): "AccECN" for value in "345"},
+    ("net.ipv4.tcp_ecn_option", None): "AccECN",
+    ("net.ipv4.tcp_ecn_option_beacon", None): "AccECN",
 }
 _RULES: Final = _INET | _IPV4
 # This stack's own settings by the names of TcpConfig, those of a part of it as PART.NAME.
@@ -221,6 +241,9 @@ def _own(name: str, value: str, config: TcpConfig) -> Changes | None:
 
 def apply(setting: Sysctl, config: TcpConfig) -> TcpConfig:
     """The settings of TCP that follow from one of a system; raises Refused by name."""
+    apart = _APART.get((setting.name, setting.value)) or _APART.get((setting.name, None))
+    if apart is not None:
+        raise Refused(setting.place, f"not supported: {apart}")
     rule = _RULES.get(setting.name)
     own = setting.name.startswith(_OWN)
     if rule is None and not own:

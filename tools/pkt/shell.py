@@ -7,6 +7,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack.socket_core.info import STATES
+
 from . import evaluate
 from .faults import Place, Refused
 
@@ -37,7 +39,40 @@ class DropState:
     state: str
 
 
-Meaning = Sysctl | StateCount | DropState
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """The queue of the device spreads packets over time (fq), or takes them as they come."""
+
+    place: Place
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StateSeen:
+    """An assertion: at least one socket of a local port is in a state."""
+
+    place: Place
+    state: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An assertion: a counter rose by so much (None: at all) since it was last begun."""
+
+    place: Place
+    reason: str
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BeginCount:
+    """Counters are counted from now on."""
+
+    place: Place
+
+
+Meaning = Counted | BeginCount | Sysctl | StateCount | DropState | Pacing | StateSeen
 
 _ARITHMETIC = re.compile(r"\$\(\(([0-9+*/ ()-]+)\)\)")
 _REDIRECT = re.compile(r"\s+(?:[012&]?>{1,2}\s*(?:/dev/null|&[12])|</dev/null)")
@@ -46,13 +81,34 @@ _STATES = re.compile(
     r"(?:sockstat|netstat)\b[^|]*(?:\|\s*grep\s+[^|]*?)*?\|\s*grep\s+-c\s+['\"]?(?P<state>[A-Z0-9_-]+)['\"]?"
     r"\s*\|\s*grep\s+(?:-[qwx]\s+)*['\"]?\^?(?P<count>[0-9]+)\$?['\"]?$"
 )
+# Parameters of Linux's modules, as settings by these names.
+_MODULE = re.compile(r"echo\s+['\"]?(\w+)['\"]?\s*>\s*/sys/module/(\w+)/parameters/(\w+)$")
 _ECHO = re.compile(r"echo\s+(?:-n\s+)?['\"]?([^'\">]*?)['\"]?\s*>\s*(/proc/sys/\S+)$")
 _RESTORE = re.compile(r"/tmp/sysctl_restore_\S*")
 # Commands without an effect on a stack that is made anew for every script and whose link is no device.
 _WITHOUT_EFFECT = re.compile(
     r"(?:true|:|set\s+-\w+|ethtool\s+-K\s.*|ip\s+tcp_metrics\s+flush\b.*|kldload\s+(?:-n\s+)?cc_(?:newreno|cubic)"
-    r"|tc\s+qdisc\s+(?:add|replace|change|del)\s+.*\b(?:pfifo|fq|pfifo_fast)\b.*)(?:\s*\|\|\s*(?:true|:))?$"
+    r"|tc\s+qdisc\s+del(?:ete)?\s+[^|;]*)(?:\s*\|\|\s*(?:true|:))?$"
 )
+_QUEUE = re.compile(
+    r"tc\s+qdisc\s+(?:add|replace|change)\s+dev\s+\S+\s+(?:root\s+)?(pfifo_fast|pfifo|fq)\b(?!.*\blimit\s+0\b)"
+)
+# Linux's table of connections: the number of a state, and a port in hexadecimal.
+_TABLE = re.compile(
+    r"grep\s+['\"] ?([0-9A-F]{2}) ?['\"]\s+/proc/net/tcp(?:\s+/proc/net/tcp6)?\s*"
+    r"\|\s*grep\s+['\"]:([0-9A-F]{4})['\"]$"
+)
+_COUNTER = re.compile(
+    r"nstat\b[^|]*\|\s*grep\s+(?:-q\s+)?['\"]?(?P<name>\w+)['\"]?"
+    r"(?:\s*\|\s*grep\s+-q\s+['\"] *(?P<count>[0-9]+) *['\"])?$"
+)
+# Linux's counters that count what the stack counts as dropped, under another name.
+_COUNTERS = {
+    "TcpExtOutOfWindowIcmps": "icmp_out_of_window",
+    "TcpExtBeyondWindow": "out_of_window",
+    "TcpExtPAWSEstab": "paws",
+}
+_NUMBERED = {number: state.name for state, number in STATES.items()}
 _STATE_NAMES = {"SYN_RCVD": "SYN_RECEIVED", "SYN_RECV": "SYN_RECEIVED", "LISTENING": "LISTEN"}
 
 
@@ -73,8 +129,19 @@ def _command(command: str, place: Place, folder: Path, depth: int) -> list[Meani
         return [StateCount(place, _STATE_NAMES.get(state, state), int(found.group("count")))]
     if (found := _ECHO.match(command)) is not None:
         return [Sysctl(place, _dotted(found.group(2)), found.group(1).strip())]
+    if (found := _MODULE.match(command)) is not None:
+        return [Sysctl(place, f"module.{found.group(2)}.{found.group(3)}", found.group(1))]
     if _WITHOUT_EFFECT.match(command) is not None:
         return []
+    if (found := _QUEUE.match(command)) is not None:
+        return [Pacing(place, found.group(1) == "fq")]
+    if re.match(r"nstat(?:\s+-\w+)*$", command) is not None:
+        return [BeginCount(place)]
+    if (found := _COUNTER.match(command)) is not None and found.group("name") in _COUNTERS:
+        count = found.group("count")
+        return [Counted(place, _COUNTERS[found.group("name")], None if count is None else int(count))]
+    if (found := _TABLE.match(command)) is not None and int(found.group(1), 16) in _NUMBERED:
+        return [StateSeen(place, _NUMBERED[int(found.group(1), 16)], int(found.group(2), 16))]
     try:
         words = shlex.split(_ARITHMETIC.sub(_computed, command))
     except ValueError as error:
@@ -122,9 +189,7 @@ def _setting(word: str, place: Place) -> Sysctl:
 
 
 def _dotted(name: str) -> str:
-    if name.startswith("/proc/sys/"):
-        return name.removeprefix("/proc/sys/").replace("/", ".")
-    return name
+    return name.removeprefix("/proc/sys/").replace("/", ".")
 
 
 def _file(name: str, place: Place, folder: Path, depth: int) -> list[Meaning]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from .constants import number_of
+from .constants import NOT_THERE, number_of
 from .faults import Failed, Place, Refused
 from .syntax import Anything, Apply, Expression, Integer, Items, Name, Struct, Text
 
@@ -40,7 +40,8 @@ class Resolver:
             return int(name, 0)
         value = number_of(name, self.system)
         if value is None:
-            raise Refused(self.place, f"unknown constant {name}")
+            reason = f"not supported: {NOT_THERE[name]}" if name in NOT_THERE else f"unknown constant {name}"
+            raise Refused(self.place, reason)
         return value
 
     def check(self, expression: Expression) -> None:
@@ -95,6 +96,26 @@ class Resolver:
                 raise Refused(self.place, f"not understood as an iovec: {item}")
             parts.append((base, self.number(size, "a length")))
         return parts
+
+    def message(self, expected: Expression, control: list[tuple[int, int, int]]) -> None:
+        """See that recvmsg gave flags and control messages as a msghdr says; raises Failed and Refused."""
+        if not isinstance(expected, Struct):
+            return
+        flags = expected.get("msg_flags")
+        if flags is not None and not isinstance(flags, Anything):
+            self.compare("msg_flags", flags, 0)
+        messages = expected.get("msg_control")
+        if messages is None or isinstance(messages, Anything):
+            return
+        if not isinstance(messages, Items):
+            raise Refused(self.place, f"not understood as control messages: {messages}")
+        wanted = [
+            tuple(self.number(item.get(f"cmsg_{name}") or Anything()) for name in ("level", "type", "data"))
+            for item in messages.items
+            if isinstance(item, Struct)
+        ]
+        if wanted != control:
+            raise Failed(self.place, "bad control messages", str(messages), str(control))
 
     def option_value(self, expression: Expression) -> int | bytes:
         """What a socket option is set to; raises Refused."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edo.codepoints import DEFAULT, Dialect
@@ -14,7 +15,9 @@ from stack.socket_core.profile import Profile as SocketHabits
 class Profile:
     """How a script's system behaves: ``config`` of TCP, ``sockets``, ``dialect`` (order of options, EDO's form).
 
-    ``listening_edo`` and ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens.
+    ``echoes``: a timestamp's echo is looked at.
+    ``definitions`` are words that stand for others where the system's scripts are run. ``listening_edo`` and
+    ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens.
     """
 
     name: str
@@ -23,3 +26,5 @@ class Profile:
     dialect: Dialect = DEFAULT
     listening_edo: str = "off"
     dialling_edo: str = "off"
+    echoes: bool = True
+    definitions: Mapping[str, str] = field(default_factory=dict)
