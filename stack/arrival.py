@@ -80,13 +80,17 @@ def _take_syn(tcb: Tcb, run: Run) -> None:
     """The peer's SYN: IRS, RCV.NXT, its window (never scaled) and its options."""
     tcb.irs = run.seq
     tcb.rcv_nxt = run.seq + 1
-    tcb.rcv_adv = tcb.rcv_nxt + tcb.first_window
     tcb.last_ack_sent = tcb.rcv_up = tcb.rcv_nxt
     tcb.snd_wnd = tcb.max_snd_wnd = run.window
     tcb.snd_wl1 = run.seq
     tcb.snd_wl2 = run.ack if run.flags & ACK else tcb.iss
     tcb.take_syn_options(run.options)
     ecn.take_syn(tcb, run.flags)
+    if not tcb.passive:
+        tcb.round_buffers()
+    # What is accepted may be more than an unscaled field can tell only where that is asked for.
+    beyond = tcb.config.whole_window and not tcb.passive
+    tcb.rcv_adv = tcb.rcv_nxt + (tcb.receive_buffer if beyond else tcb.first_window)
 
 
 def _send_syn_ack(tcb: Tcb, run: Run, now: float) -> None:
@@ -95,11 +99,11 @@ def _send_syn_ack(tcb: Tcb, run: Run, now: float) -> None:
     tcb.retries = 0
     tcb.snd_nxt = max(tcb.snd_nxt, tcb.iss + 1)
     tcb.syn_sent_at = now
-    if run.length:
+    if run.length and not (tcb.passive and tcb.config.hold_syn_text and tcb.opening is None):
         receiver.take_text(tcb, _without_syn(run), now)
         tcb.out.clear()
     timers.send_syn(tcb)
-    tcb.rexmt_at = now + tcb.rtt.rto
+    timers.start_syn(tcb, now)
 
 
 def _without_syn(run: Run, flags: int = ACK) -> Run:
@@ -136,7 +140,7 @@ def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
             tcb.ecn_offered = False
             tcb.syn_sent_at = now
             timers.send_syn(tcb)
-            tcb.rexmt_at = now + tcb.rtt.rto
+            timers.start_syn(tcb, now)
         elif acceptable:
             closing.fail(tcb, errno.ECONNREFUSED, "connection refused")
         else:
@@ -186,6 +190,10 @@ def establish(tcb: Tcb, now: float) -> None:
         tcb.rtt.sample(now - tcb.syn_sent_at)
     else:
         tcb.rtt.syn_was_lost()
+    if tcb.passive:
+        tcb.round_buffers()
+    if tcb.config.whole_window:
+        tcb.window_field()
     if tcb.control is UNOPENED:
         begin_transfer(tcb, now)
     tcb.retries = 0
@@ -221,6 +229,9 @@ def begin_transfer(tcb: Tcb, now: float) -> None:
 def other_states(tcb: Tcb, run: Run, now: float) -> None:
     """§3.10.7.4."""
     flags = run.flags
+    if tcb.state is State.TIME_WAIT and tcb.config.bsd_time_wait:
+        closing.bsd_time_wait(tcb, run, now)
+        return
     if tcb.state is _SYN_RECEIVED and flags & SYN and run.seq == tcb.irs and not flags & RST:
         if not flags & ACK:
             # The same SYN again: our answer did not arrive.
@@ -296,6 +307,8 @@ def _paws(tcb: Tcb, run: Run, now: float) -> bool:
     """RFC 7323 §3.2 and §5.3 step R1; False if the segment is dropped."""
     value = run.options.ts_val
     if value is None:
+        if tcb.config.tolerate_missing_timestamps:
+            return True
         tcb.drop("paws")
         return False
     if (value - tcb.ts_recent) & MASK >= HALF:
@@ -349,7 +362,7 @@ def _reset_arrives(tcb: Tcb, run: Run, now: float) -> None:
     elif state is State.TIME_WAIT and tcb.config.rfc1337:
         # Else an old duplicate's answer would end it before its time (RFC 1337 §2).
         tcb.drop("out_of_window")
-    elif state in (State.CLOSING, State.LAST_ACK, State.TIME_WAIT):
+    elif state is State.TIME_WAIT or (state in (State.CLOSING, State.LAST_ACK) and not tcb.config.late_resets):
         closing.delete(tcb, None)
     else:
         closing.fail(tcb, errno.ECONNRESET, "connection reset by peer")

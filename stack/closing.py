@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from .events import Closed, TcpError
-from .run import ACK
+from .run import ACK, FIN, RST, SYN, Run
 from .states import State, Trigger
 from .tcb import NEVER, Tcb
 
@@ -38,6 +38,8 @@ def close(tcb: Tcb) -> None:
     if state in (State.LISTEN, State.SYN_SENT):
         delete(tcb, None)
         return
+    if tcb.config.close_forgets:
+        tcb.incoming.read(-1)
     if tcb.incoming.octets and state not in (State.CLOSING, State.LAST_ACK, State.TIME_WAIT):
         # The peer would believe that what was never read had arrived (RFC 2525 §2.17, RFC 9293 §3.6.1).
         reset(tcb)
@@ -100,6 +102,19 @@ def enter_time_wait(tcb: Tcb, now: float) -> None:
     tcb.keep_at = NEVER
     tcb.linger_at = now + 2 * tcb.config.msl
     tell_closed(tcb, None)
+
+
+def bsd_time_wait(tcb: Tcb, run: Run, now: float) -> None:
+    """A segment for TIME-WAIT where ``bsd_time_wait`` is set; one that begins a new connection is not seen here."""
+    if run.flags & RST or not run.flags & ACK:
+        tcb.drop("out_of_window")
+        return
+    end = run.seq + run.length + (run.flags & SYN > 0)
+    if run.flags & FIN and end + 1 == tcb.rcv_nxt:
+        # The peer did not hear our last ACK: 2 MSL from now.
+        tcb.linger_at = now + 2 * tcb.config.msl
+    if run.flags != ACK or run.length or (run.seq, run.ack) != (tcb.rcv_nxt, tcb.snd_nxt):
+        tcb.ack_now = True
 
 
 def acknowledged_fin(tcb: Tcb, now: float) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from .habits import Habits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class FastOpen:
 
 
 @dataclass(frozen=True, slots=True)
-class TcpConfig:
-    """What one connection's TCP may be told. Sizes in octets, times in seconds.
+class TcpConfig(Habits):
+    """What one connection's TCP may be told, other systems' ``Habits`` among it. Sizes in octets, times in seconds.
 
     ``mtu`` is the link's; ``ip_header`` 20 (IPv4) or 40 (IPv6); ``receive_buffer`` and ``send_buffer`` bound
     what is held; ``recovery`` names how losses are found with SACK (rack: RFC 8985; rfc6675), without it NewReno
@@ -140,3 +142,8 @@ class TcpConfig:
             raise ValueError("keepalive_idle and keepalive_interval must be more than 0 seconds")
         if not -1 <= self.window_scale <= 14:
             raise ValueError(f"window_scale must be 0 to 14, or -1, not {self.window_scale}")
+
+    def rounded(self, segment: int) -> TcpConfig:
+        """The same with both buffers rounded up to whole segments of ``segment`` octets (``round_buffers``)."""
+        receive, send = (-(-size // segment) * segment for size in (self.receive_buffer, self.send_buffer))
+        return replace(self, receive_buffer=receive, send_buffer=send)

@@ -53,7 +53,7 @@ class Connection(Tcb):
         self.syn_sent_at = now
         self.ecn_offered = self.config.ecn == "offer"
         timers.send_syn(self)
-        self.rexmt_at = now + self.rtt.rto
+        timers.start_syn(self, now)
 
     def accept(self, run: Run, now: float, opening: FastOpening | None = None) -> None:
         """A passive open has received ``run``, a SYN (RFC 9293 §3.10.7.2). Raises TcpError if opened before."""
@@ -102,7 +102,7 @@ class Connection(Tcb):
         if self.chronograph is not None:
             self._keep_time(self.chronograph, now)
         if self.ack_now and self.state > _SYN_SENT:
-            self.out.append(self.control_run(ACK, self.snd_nxt, receiver.ack_options(self, now)))
+            self.out.append(receiver.acknowledgment(self, now))
         out = self.out
         if not out:
             return []
@@ -247,6 +247,9 @@ class Connection(Tcb):
         self.now = now
         before, self.config = self.config, config
         self.receive_buffer = config.receive_buffer
+        if self.state > (_SYN_RECEIVED if self.passive else _SYN_SENT):
+            self.round_buffers()
+            config = self.config
         self.user_timeout = config.user_timeout
         if self.state is State.CLOSED:
             self.announce_mss()

@@ -42,9 +42,9 @@ from .peers import Peers
 from .ports import Carrier, FlowKey, Successor, Timed
 from .ratelimit import RateLimit
 from .reassembly import FragmentDrop, Reassembler
-from .resets import reset_for
+from .resets import reset_for, swallowed
 from .reuse import may_reuse
-from .run import ACK, RST, SYN, Run
+from .run import ACK, FIN, RST, SYN, Run
 from .sealer import Sealer
 from .security import Security
 from .segment import Segment
@@ -280,6 +280,9 @@ class Stack:
             self._drop(flow, EdoDrop.MALFORMED_OPTION)
             return
         segment.spans = spans
+        if self.config.drop_syn_fin and segment.flags & (SYN | FIN) == SYN | FIN:
+            self._drop(flow, "syn_fin")
+            return
         if flow is None or (segment.flags & (SYN | ACK | RST) == SYN and self._reborn(flow, segment, now)):
             self._unmatched(key, segment, now)
         else:
@@ -339,7 +342,7 @@ class Stack:
     def reset(self, segment: Segment, now: float) -> None:
         """Answer a segment that no connection takes with RST, if it is to be answered (RFC 9293 §3.10.7.1)."""
         answer = reset_for(segment.seq, segment.ack, segment.flags, segment.sequence_octets())
-        if answer is None or not self._answers.allow(now):
+        if answer is None or swallowed(segment.flags, self.config.blackhole) or not self._answers.allow(now):
             return
         seq, ack, flags = answer
         ends = segment.destination, segment.destination_port, segment.source, segment.source_port

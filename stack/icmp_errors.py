@@ -37,6 +37,8 @@ _UNREACHABLE: Final[dict[int, dict[int, tuple[int, bool]]]] = {
         6: (errno.EACCES, True),
     },
 }
+# BSD's view of Destination Unreachable: what forbids or is not there refuses, all else cannot be reached.
+_BSD_REFUSES: Final[dict[int, frozenset[int]]] = {4: frozenset({2, 3, 9, 10, 13}), 6: frozenset({1, 4})}
 _OTHER: Final = {
     IcmpKind.TIME_EXCEEDED: (errno.EHOSTUNREACH, "the time to live was exceeded in transit"),
     IcmpKind.PARAMETER_PROBLEM: (errno.EPROTO, "a header field was refused on the way"),
@@ -50,7 +52,7 @@ def take(flow: Carrier, error: IcmpError, now: float) -> None:
         # TCP-AO ignores what cannot be authenticated (RFC 5925 §7.8).
         flow.drop("icmp_ignored")
         return
-    if (error.seq - connection.snd_una) & 0xFFFFFFFF > connection.snd_nxt - connection.snd_una:
+    if (error.seq - connection.snd_una) & 0xFFFFFFFF >= connection.snd_nxt - connection.snd_una:
         flow.drop("icmp_out_of_window")
         return
     if connection.state <= State.SYN_RECEIVED:
@@ -58,8 +60,10 @@ def take(flow: Carrier, error: IcmpError, now: float) -> None:
     if error.kind is IcmpKind.TOO_BIG:
         connection.path_mtu(error.mtu, now)
     else:
-        code, text, hard = judge(error)
-        if connection.state <= State.SYN_RECEIVED and (hard or connection.config.soft_errors_end_opening):
+        config = connection.config
+        code, text, hard = (bsd_judge if config.bsd_icmp else judge)(error)
+        hard = hard and config.icmp_resets
+        if connection.state <= State.SYN_RECEIVED and (hard or config.soft_errors_end_opening):
             closing.fail(connection, code, text)
         else:
             connection.soft_error(TcpError(code, text))
@@ -72,3 +76,16 @@ def judge(error: IcmpError) -> tuple[int, str, bool]:
         return (*_OTHER[error.kind], False)
     code, hard = _UNREACHABLE[error.version].get(error.code, (errno.EHOSTUNREACH, False))
     return code, f"the network says that the destination cannot be reached (code {error.code})", hard
+
+
+def bsd_judge(error: IcmpError) -> tuple[int, str, bool]:
+    """As ``judge``, in the way of BSD (``TcpConfig.bsd_icmp``): a lifetime that ended in transit is hard, too."""
+    if error.kind is IcmpKind.TIME_EXCEEDED:
+        return errno.EHOSTUNREACH, _OTHER[error.kind][1], error.code == 0
+    if error.kind is IcmpKind.PARAMETER_PROBLEM:
+        # Of IPv6: the next header is not known there, so neither is TCP.
+        unknown = error.version == 6 and error.code == 1
+        return (errno.ECONNREFUSED if unknown else errno.ENOPROTOOPT), _OTHER[error.kind][1], unknown
+    hard = error.code in _BSD_REFUSES[error.version]
+    text = f"the network says that the destination cannot be reached (code {error.code})"
+    return (errno.ECONNREFUSED if hard else errno.EHOSTUNREACH), text, hard

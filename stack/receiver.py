@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from edo.options import Options
 
 from . import closing
@@ -10,6 +12,8 @@ from .states import State, Trigger
 from .tcb import MASK, NEVER, Tcb
 
 Range = tuple[int, int]
+# Our FIN may be sent and is not acknowledged.
+_FIN_STATES: Final = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
 
 
 def take_text(tcb: Tcb, run: Run, now: float) -> bool:
@@ -163,7 +167,15 @@ def _window_moves(tcb: Tcb) -> bool:
 
 def acknowledge_now(tcb: Tcb, now: float, duplicate: Range | None) -> None:
     """Queue an acknowledgment of its own; ``duplicate`` is reported as a D-SACK block (RFC 2883 §4)."""
-    tcb.out.append(tcb.control_run(ACK, tcb.snd_nxt, ack_options(tcb, now, duplicate)))
+    tcb.out.append(acknowledgment(tcb, now, duplicate))
+
+
+def acknowledgment(tcb: Tcb, now: float, duplicate: Range | None = None) -> Run:
+    """A segment that acknowledges, with SACK blocks where something lies beyond a hole."""
+    options = ack_options(tcb, now, duplicate)
+    if tcb.config.repeat_fin and tcb.state in _FIN_STATES and tcb.snd_nxt > tcb.sending.end:
+        return tcb.control_run(ACK | FIN, tcb.snd_nxt - 1, options)
+    return tcb.control_run(ACK, tcb.snd_nxt, options)
 
 
 def challenge(tcb: Tcb, now: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .run import ACK, RST
+from .run import ACK, RST, SYN
 
 _MASK = 0xFFFFFFFF
 
@@ -18,3 +18,8 @@ def reset_for(run_seq: int, ack: int, flags: int, length: int) -> tuple[int, int
     if flags & ACK:
         return ack & _MASK, 0, RST
     return 0, (run_seq + length) & _MASK, RST | ACK
+
+
+def swallowed(flags: int, blackhole: str) -> bool:
+    """Whether a segment with ``flags`` is swallowed as by a black hole: of ``syn`` what begins a connection."""
+    return blackhole == "all" or (blackhole == "syn" and flags & (SYN | ACK) == SYN)

@@ -12,12 +12,22 @@ _GRANULARITY: Final = 0.001
 class RttEstimator:
     """SRTT, RTTVAR and RTO of one connection, all in seconds; ``srtt`` is 0 before the first measurement.
 
-    ``granularity`` is the least that the RTO lies above SRTT, ``least`` the shortest round trip that was measured.
+    ``granularity`` is the least that the RTO lies above SRTT, ``slop`` is added to each RTO but the initial one and
+    is not doubled; ``least`` is the shortest round trip that was measured.
     """
 
-    __slots__ = ("_granularity", "_maximum", "_minimum", "least", "rto", "rttvar", "srtt")
+    __slots__ = ("_base", "_granularity", "_maximum", "_minimum", "_slop", "least", "rto", "rttvar", "srtt")
 
-    def __init__(self, initial: float, minimum: float, maximum: float, granularity: float = _GRANULARITY) -> None:
+    def __init__(
+        self,
+        initial: float,
+        minimum: float,
+        maximum: float,
+        granularity: float = _GRANULARITY,
+        slop: float = 0.0,
+    ) -> None:
+        self._slop = slop
+        self._base = initial
         self._minimum = minimum
         self._maximum = maximum
         self._granularity = granularity
@@ -49,6 +59,9 @@ class RttEstimator:
         # This runs for each acknowledgment: comparisons cost half of what calls of min and max do.
         spread = 4 * rttvar
         rto = srtt + (spread if spread > self._granularity else self._granularity)
+        if self._slop:
+            self._base = rto
+            rto += self._slop
         if rto < self._minimum:
             rto = self._minimum
         elif rto > self._maximum:
@@ -59,11 +72,16 @@ class RttEstimator:
         """A timeout was spurious: the segment took ``rtt`` seconds after all (RFC 4015 §3.2 step 8)."""
         self.srtt = max(self.srtt, rtt)
         self.rttvar = max(self.rttvar, rtt / 2)
-        self.rto = min(max(self.srtt + max(4 * self.rttvar, self._granularity), self._minimum), self._maximum)
+        self._base = self.srtt + max(4 * self.rttvar, self._granularity)
+        self.rto = min(max(self._base + self._slop, self._minimum), self._maximum)
 
     def back_off(self) -> None:
         """Double the timeout (RFC 6298 §5.5); it stays so until the next measurement (Karn's algorithm)."""
-        self.rto = min(self.rto * 2, self._maximum)
+        if self._slop:
+            self._base *= 2
+            self.rto = min(max(self._base + self._slop, self._minimum), self._maximum)
+        else:
+            self.rto = min(self.rto * 2, self._maximum)
 
     def syn_was_lost(self) -> None:
         """Data transmission begins after a SYN that timed out: RTO at least 3 s (RFC 6298 §5.7)."""

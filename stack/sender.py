@@ -190,7 +190,9 @@ def _resend(tcb: Tcb, index: int, most: int, now: float) -> None:
         board.cut(index, record.start + most)
     board.resend(index, now)
     tcb.retransmissions += -(-(record.end - record.start) // tcb.segment_size)
-    _emit(tcb, record.start, record.end, ack_options(tcb, now), tcb.segment_size)
+    cwr = tcb.cwr if tcb.config.cwr_on_resent else 0
+    _emit(tcb, record.start, record.end, ack_options(tcb, now), tcb.segment_size, cwr=cwr)
+    tcb.cwr &= ~cwr
     tcb.loss.on_resent(tcb, record, now)
     if record.start == tcb.snd_una:
         pmtu.sent_again(tcb, now)
@@ -350,7 +352,7 @@ def _emit(tcb: Tcb, start: int, end: int, options: Options, smss: int, ect: int 
     """Queue one run with the stream numbers [start, end), FIN included where it lies in them.
 
     ``smss`` is the most payload octets of its segments; ``ect`` and ``cwr`` are for octets sent for the first time
-    alone (RFC 3168 §6.1.2, §6.1.5, §6.1.6).
+    alone (RFC 3168 §6.1.2, §6.1.5, §6.1.6), but for ``cwr`` where ``cwr_on_resent`` is set.
     """
     sending = tcb.sending
     data_end = end if end <= sending.end else sending.end

@@ -81,6 +81,12 @@ class Tcb(Variables):
             self.drops = Counter()
         self.drops[reason] += 1
 
+    def round_buffers(self) -> None:
+        """The peer's MSS is known: buffers become whole segments where that is the habit."""
+        if self.config.round_buffers:
+            self.config = self.config.rounded(max(min(self.peer_mss, self.announced_mss), 1))
+            self.receive_buffer = self.config.receive_buffer
+
     # --- sizes -------------------------------------------------------------------------------------------
 
     def announce_mss(self) -> None:
@@ -92,7 +98,8 @@ class Tcb(Variables):
     def resize(self) -> None:
         """Compute Eff.snd.MSS (RFC 9293 §3.7.1), octets."""
         self.segment_size = self.payload_room(self.path_mtu_octets)
-        self.sws_step = min(self.receive_buffer // 2, self.segment_size)
+        # 0: no steps, the whole room is told each time.
+        self.sws_step = 0 if self.config.whole_window else min(self.receive_buffer // 2, self.segment_size)
         if self.control is not UNOPENED and self.control.cwnd < self.segment_size:
             # A window of less than one segment would let nothing go.
             self.control.cwnd = self.segment_size
@@ -134,6 +141,8 @@ class Tcb(Variables):
     def take_syn_options(self, options: Options) -> None:
         """Put into use what the peer's SYN offers or confirms, if this side may (RFC 7323 §2, §3; RFC 2018 §2)."""
         config = self.config
+        if config.no_options:
+            options = NO_OPTIONS
         if options.mss is not None:
             self.peer_mss = max(options.mss, _LEAST_MSS)
         self.sack_ok = config.sack and options.sack_permitted
@@ -173,6 +182,8 @@ class Tcb(Variables):
         A new object each time: whoever sends it may add to it.
         """
         config = self.config
+        if config.no_options:
+            return Options()
         timestamps = self.timestamps if answer else config.timestamps
         value = (int(self.now * 1000.0) + self.clock_offset) & MASK
         return Options(
@@ -187,6 +198,8 @@ class Tcb(Variables):
 
     def window_field(self) -> int:
         """The window to advertise now, 16 bits, scaled; moves its right edge by the rule of RFC 9293 §3.8.6.2.2."""
+        if not self.sws_step:
+            return self._whole_window()
         rcv_nxt = self.rcv_nxt
         shift = self.rcv_wscale
         edge = self.rcv_adv
@@ -195,6 +208,15 @@ class Tcb(Variables):
             # The edge is never taken back: what was promised once is accepted (RFC 9293 §3.8.6).
             self.rcv_adv = edge = max(edge, rcv_nxt + (min(free >> shift, 0xFFFF) << shift))
         return (edge - rcv_nxt) >> shift
+
+    def _whole_window(self) -> int:
+        """``window_field`` where ``whole_window`` is set: what is accepted may be more than the field can tell."""
+        size = self.receive_buffer
+        free = size - self.incoming.octets
+        if free < size // 4 and free < self.segment_size:
+            free = 0
+        self.rcv_adv = max(self.rcv_adv, self.rcv_nxt + free)
+        return min(self.rcv_adv - self.rcv_nxt >> self.rcv_wscale, 0xFFFF)
 
     def plain_options(self, now: float) -> Options:
         """Options of a segment that carries no more than timestamps; one object may serve many segments."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 from . import closing, pmtu
 from .events import TcpError
@@ -51,6 +52,14 @@ def start_retransmission(tcb: Tcb, now: float) -> None:
     tcb.rexmt_at = at
 
 
+def start_syn(tcb: Tcb, now: float) -> None:
+    """(Re)start the timer of our SYN, no later than an active open may take in all."""
+    at = now + tcb.rtt.rto
+    if tcb.config.open_timeout > 0.0 and not tcb.passive:
+        at = min(at, max(tcb.progress_at + tcb.config.open_timeout, now))
+    tcb.rexmt_at = at
+
+
 def _given_up(tcb: Tcb, now: float, retries: int) -> bool:
     """Count one more unanswered transmission; True if R2 or the user timeout is reached (RFC 9293 §3.8.3)."""
     tcb.retries += 1
@@ -69,13 +78,18 @@ def _given_up(tcb: Tcb, now: float, retries: int) -> bool:
 
 def _syn_timeout(tcb: Tcb, now: float) -> None:
     """A SYN or SYN-ACK was not answered in time: again, with the interval doubled (RFC 9293 §3.8.3)."""
-    if _given_up(tcb, now, tcb.config.syn_retries):
+    config = tcb.config
+    late = config.open_timeout > 0.0 and not tcb.passive and now >= tcb.progress_at + config.open_timeout
+    retries = config.syn_ack_retries if tcb.passive and config.syn_ack_retries >= 0 else config.syn_retries
+    if _given_up(tcb, now, 0 if late else retries):
         return
     tcb.rtt.back_off()
     # What drops SYNs with the offer may let others pass (RFC 3168 §6.1.1.1).
-    tcb.ecn_offered = False
+    tcb.ecn_offered = tcb.ecn_offered and tcb.retries <= config.ecn_retries
+    if 0 < config.plain_syn_after < tcb.retries and not tcb.passive:
+        tcb.config = replace(config, window_scaling=False, timestamps=False, sack=False)
     repeat_syn(tcb, now)
-    tcb.rexmt_at = now + tcb.rtt.rto
+    start_syn(tcb, now)
 
 
 def repeat_syn(tcb: Tcb, now: float) -> None:
@@ -93,10 +107,11 @@ def send_syn(tcb: Tcb) -> None:
         flags = SYN | ACK | (ECE if tcb.ecn else 0)
     else:
         flags = SYN | (ECE | CWR if tcb.ecn_offered else 0)
+    ack = tcb.irs + 1 if tcb.config.hold_syn_text and tcb.opening is None else tcb.rcv_nxt
     # The window of a SYN is never scaled (RFC 7323 §2.2).
     run = Run(
         tcb.iss,
-        tcb.rcv_nxt if answer else 0,
+        ack if answer else 0,
         flags,
         tcb.first_window,
         tcb.syn_options(answer),
@@ -111,7 +126,7 @@ def send_syn(tcb: Tcb) -> None:
             run.length = opening.octets
             run.payload = tcb.sending.peek(tcb.iss + 1, tcb.iss + 1 + run.length)
             run.segment_size = tcb.config.mtu
-    tcb.last_ack_sent = tcb.rcv_nxt
+    tcb.last_ack_sent = ack
     tcb.ack_now = False
     tcb.out.append(run)
 

@@ -238,7 +238,9 @@ class Variables:
         self.sws_step = 0
         # Loss and congestion.
         self.scoreboard = Scoreboard()
-        self.rtt = RttEstimator(config.rto_initial, config.rto_min, config.rto_max, config.rto_granularity)
+        self.rtt = RttEstimator(
+            config.rto_initial, config.rto_min, config.rto_max, config.rto_granularity, config.rto_slop
+        )
         self.control = UNOPENED
         self.quick: QuickAcks | None = None
         self.rush = iss

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum, auto
 from typing import Final
 
 from ..attempt import Attempt
 from ..bindings import Binding
-from ..config import TcpConfig
 from ..connection import Connection
 from ..events import Closed, Established, TcpError, Writable
 from ..events import Event as Happening
@@ -261,10 +259,6 @@ class SocketBase:
     def _connection(self) -> Connection | None:
         return None if self._attempt is None else self._attempt.flow.connection
 
-    @property
-    def _rounds(self) -> bool:
-        return self.profile.round_buffers and self._phase is Phase.CONNECTED
-
     def _linger(self, now: float) -> Blocked | None:
         until = self._lingers_until
         connection = self._connection
@@ -325,8 +319,6 @@ class SocketBase:
             self._stirred = self._stood = True
             if self._phase is Phase.CONNECTING:
                 self._phase = Phase.CONNECTED
-            if self._rounds and self._attempt is not None:
-                self._attempt.configure(self._config())
         elif not isinstance(event, Writable):
             self._stirred = True
             self._discard()
@@ -375,15 +367,6 @@ class SocketBase:
         connection = self._connection
         if connection is not None and connection.corked != (more or self.settings.cork):
             connection.cork(more or self.settings.cork)
-
-    def _config(self) -> TcpConfig:
-        config = self.settings.config()
-        connection = self._connection
-        if not self._rounds or connection is None:
-            return config
-        segment = max(min(connection.peer_mss, connection.announced_mss), 1)
-        sizes = {name: getattr(config, name) for name in BUFFERS.values()}
-        return replace(config, **{k: -(-size // segment) * segment for k, size in sizes.items() if size > segment})
 
     def _send_room(self) -> int:
         connection = self._connection

@@ -347,13 +347,13 @@ class SocketCore(SocketBase):
         self._check_level(level)
         self.settings.set(level, name, value)
         if self._listener is not None:
-            self._listener.config = self._config()
+            self._listener.config = self.settings.config()
         elif self._attempt is not None and self._phase in (Phase.CONNECTING, Phase.CONNECTED):
             self._cork(more=self._more and (level, name) not in _PUSHING)
             if (level, name) == (IPPROTO_TCP, TCP_NODELAY) and not self.settings.config().nagle:
                 # It pushes what a cork holds back, too.
                 self._attempt.flow.connection.hurry()
-            self._attempt.configure(self._config())
+            self._attempt.configure(self.settings.config())
 
     def getsockopt(self, level: int, name: int, now: float) -> Value:
         """What an option is: a number, or octets (SO_LINGER, TCP_INFO, TCP_CONGESTION). Raises ENOPROTOOPT."""
@@ -367,8 +367,9 @@ class SocketCore(SocketBase):
                 return int(self._listener is not None)
             if name == SO_DOMAIN:
                 return self.family
-            if name in BUFFERS and self._rounds:
-                return int(getattr(self._config(), BUFFERS[name]))
+            connection = self._connection
+            if name in BUFFERS and connection is not None and connection.config.round_buffers:
+                return int(getattr(connection.config, BUFFERS[name]))
         elif level == IPPROTO_TCP:
             if name == TCP_INFO:
                 return packed(self.info())

@@ -75,7 +75,7 @@ def _measured(tcb: Connection, now: float) -> dict[str, int]:
         "retransmits": tcb.retries,
         "probes": tcb.persisting or tcb.keep_probes,
         "backoff": tcb.persisting,
-        "options": tcb.timestamps | tcb.sack_ok << 1 | tcb.scaling << 2 | tcb.fast_opened << 5,
+        "options": _options(tcb),
         "snd_wscale": tcb.snd_wscale,
         "rcv_wscale": tcb.rcv_wscale,
         "rto": _micro(tcb.rtt.rto),
@@ -129,6 +129,11 @@ def _times(chronograph: Chronograph | None, now: float) -> dict[str, int]:
         "rwnd_limited": _micro(chronograph.total(Limit.WINDOW, now)),
         "sndbuf_limited": _micro(chronograph.total(Limit.BUFFER, now)),
     }
+
+
+def _options(tcb: Connection) -> int:
+    """The bits TCPI_OPT_*: timestamps, SACK, window scale, ECN, and octets in the SYN."""
+    return tcb.timestamps | tcb.sack_ok << 1 | tcb.scaling << 2 | tcb.ecn << 3 | tcb.fast_opened << 5
 
 
 def packed(info: dict[str, int | str]) -> bytes:

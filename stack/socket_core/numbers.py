@@ -15,6 +15,7 @@ IPPROTO_TCP: Final = 6
 IPPROTO_IPV6: Final = 41
 
 # SOL_SOCKET.
+SO_DEBUG: Final = 1
 SO_REUSEADDR: Final = 2
 SO_TYPE: Final = 3
 SO_ERROR: Final = 4
@@ -58,6 +59,9 @@ TCP_USER_TIMEOUT: Final = 18
 TCP_NOTSENT_LOWAT: Final = 25
 TCP_INQ: Final = 36
 TCP_CM_INQ: Final = TCP_INQ
+# FreeBSD's options that Linux has not: KEEPINIT has its number there, NOOPT's is another option's here.
+TCP_KEEPINIT: Final = 128
+TCP_NOOPT: Final = 136
 
 # Flags of send and recv.
 MSG_OOB: Final = 0x1

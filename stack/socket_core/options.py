@@ -22,6 +22,7 @@ from .numbers import (
     IPV6_TCLASS,
     IPV6_UNICAST_HOPS,
     IPV6_V6ONLY,
+    SO_DEBUG,
     SO_KEEPALIVE,
     SO_LINGER,
     SO_OOBINLINE,
@@ -40,10 +41,12 @@ from .numbers import (
     TCP_INQ,
     TCP_KEEPCNT,
     TCP_KEEPIDLE,
+    TCP_KEEPINIT,
     TCP_KEEPINTVL,
     TCP_LINGER2,
     TCP_MAXSEG,
     TCP_NODELAY,
+    TCP_NOOPT,
     TCP_NOTSENT_LOWAT,
     TCP_QUICKACK,
     TCP_SYNCNT,
@@ -72,7 +75,7 @@ class Settings:
     Buffer sizes in octets as they were asked for (0: not), ``linger`` in seconds (-1: off), ``user_mss`` in octets
     (0: none), ``notsent_lowat`` in octets (0: none), ``inq`` 1 where recvmsg tells what is left,
     ``port_later``: bind to port 0 takes an address alone,
-    ``linger2`` and ``defer_accept`` in seconds.
+    ``linger2`` and ``defer_accept`` in seconds. ``debug`` is kept and has no effect.
     """
 
     profile: Profile
@@ -81,6 +84,7 @@ class Settings:
     receive_buffer: int = 0
     send_buffer: int = 0
     window_clamp: int = 0
+    debug: bool = False
     reuse_address: bool = False
     linger: int = -1
     receive_lowat: int = 1
@@ -234,6 +238,10 @@ def _read_nodelay(settings: Settings) -> Value:
     return int(not settings.tcp.get("nagle", settings.base.nagle))
 
 
+def _set_no_options(settings: Settings, value: Value) -> None:
+    settings.tcp["no_options"] = bool(integer(value))
+
+
 def _set_keepalive(settings: Settings, value: Value) -> None:
     settings.tcp["keepalive"] = bool(integer(value))
 
@@ -335,6 +343,7 @@ def _set_ttl(settings: Settings, value: Value) -> None:
 
 
 _SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
+    (SOL_SOCKET, SO_DEBUG): _switch("debug"),
     (SOL_SOCKET, SO_REUSEADDR): _switch("reuse_address"),
     (SOL_SOCKET, SO_KEEPALIVE): _set_keepalive,
     (SOL_SOCKET, SO_OOBINLINE): _set_oob_inline,
@@ -355,6 +364,8 @@ _SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
     (IPPROTO_TCP, TCP_INQ): _attribute("inq", 0, 1),
     (IPPROTO_TCP, TCP_KEEPIDLE): _tcp("keepalive_idle", 1, _MOST_KEEP, divisor=1.0),
     (IPPROTO_TCP, TCP_KEEPINTVL): _tcp("keepalive_interval", 1, _MOST_KEEP, divisor=1.0),
+    (IPPROTO_TCP, TCP_KEEPINIT): _tcp("open_timeout", 1, _MOST_KEEP, divisor=1.0),
+    (IPPROTO_TCP, TCP_NOOPT): _set_no_options,
     (IPPROTO_TCP, TCP_KEEPCNT): _tcp("keepalive_probes", 1, _MOST_COUNT),
     (IPPROTO_TCP, TCP_SYNCNT): _tcp("syn_retries", 1, _MOST_COUNT),
     (IPPROTO_TCP, TCP_LINGER2): _set_linger2,
@@ -367,6 +378,7 @@ _SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
 }
 
 _GETTERS: Final[dict[tuple[int, int], Callable[[Settings], Value]]] = {
+    (SOL_SOCKET, SO_DEBUG): _read("debug"),
     (SOL_SOCKET, SO_REUSEADDR): _read("reuse_address"),
     (SOL_SOCKET, SO_KEEPALIVE): _read_tcp("keepalive"),
     (SOL_SOCKET, SO_OOBINLINE): lambda _: 1,
@@ -390,6 +402,8 @@ _GETTERS: Final[dict[tuple[int, int], Callable[[Settings], Value]]] = {
     (IPPROTO_TCP, TCP_INQ): _read("inq"),
     (IPPROTO_TCP, TCP_KEEPIDLE): _read_tcp("keepalive_idle"),
     (IPPROTO_TCP, TCP_KEEPINTVL): _read_tcp("keepalive_interval"),
+    (IPPROTO_TCP, TCP_KEEPINIT): _read_tcp("open_timeout"),
+    (IPPROTO_TCP, TCP_NOOPT): _read_tcp("no_options"),
     (IPPROTO_TCP, TCP_KEEPCNT): _read_tcp("keepalive_probes"),
     (IPPROTO_TCP, TCP_SYNCNT): _read_tcp("syn_retries"),
     (IPPROTO_TCP, TCP_LINGER2): _read_linger2,

@@ -12,12 +12,11 @@ class Profile:
     """How sockets behave where POSIX leaves it open. Sizes in octets.
 
     ``buffer_factor``: SO_RCVBUF and SO_SNDBUF read as so many times what was asked for, and the protocol may use
-    what was asked for (Linux: 2). ``round_buffers``: they are rounded up to whole segments once the connection
-    stands. ``least_buffer`` and ``largest_buffer`` bound what they read as. ``backlog_extra``: how many
-    connections more than the backlog may wait. ``most_backlog`` bounds the backlog. ``unconnected_send`` is the
-    errno of sending on a socket that was never connected, ``reset_after_fin`` that of a reset which comes after the
-    peer's FIN. ``discards_after_read_shutdown``: what comes after
-    the reading side was shut down is acknowledged and forgotten, and what waited is forgotten at once.
+    what was asked for (Linux: 2). ``least_buffer`` and ``largest_buffer`` bound what they read as.
+    ``backlog_extra``: how many connections more than the backlog may wait. ``most_backlog`` bounds the backlog.
+    ``unconnected_send`` is the errno of sending on a socket that was never connected, ``reset_after_fin`` that of a
+    reset which comes after the peer's FIN. ``discards_after_read_shutdown``: what comes after the reading side was
+    shut down is acknowledged and forgotten, and what waited is forgotten at once.
     ``resets_after_shutdown``: what comes after both sides were shut down is answered with a reset.
     ``more_until_acknowledged``: what MSG_MORE holds back goes, by Nagle's rule, with the next acknowledgment.
     ``scale_by_buffer``: SO_RCVBUF also settles the window's shift. ``whole_send_buffer``: what SO_SNDBUF reads as
@@ -26,7 +25,6 @@ class Profile:
 
     name: str = "own"
     buffer_factor: int = 1
-    round_buffers: bool = False
     least_buffer: int = 2048
     largest_buffer: int = 1 << 30
     backlog_extra: int = 1
@@ -53,7 +51,6 @@ LINUX: Final = Profile(
 )
 FREEBSD: Final = Profile(
     "freebsd",
-    round_buffers=True,
     backlog_extra=0,
     unconnected_send=errno.ENOTCONN,
     reset_after_fin=errno.ECONNRESET,

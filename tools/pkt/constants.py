@@ -6,6 +6,8 @@ import errno
 from typing import Final
 
 from stack.socket_core import numbers
+from stack.socket_core.info import STATES
+from stack.states import State
 
 _OWN: Final = {name: value for name, value in vars(numbers).items() if name.isupper() and not name.startswith("_")}
 _MORE: Final = {
@@ -53,13 +55,21 @@ _MORE: Final = {
     "EPOLL_CTL_MOD": 3,
     "EPOLL_CLOEXEC": 0o2000000,
     "TCP_EXT_DATA_OFFSET": 44,
+    **{f"IPTOS_DSCP_CS{number}": number << 5 for number in range(8)},
+    **{f"IPTOS_DSCP_AF{row}{column}": row << 5 | column << 3 for row in range(1, 5) for column in range(1, 4)},
+    "IPTOS_DSCP_VA": 0xB0,
+    "IPTOS_DSCP_EF": 0xB8,
+    "IPTOS_LOWDELAY": 0x10,
+    "IPTOS_THROUGHPUT": 0x08,
+    "IPTOS_RELIABILITY": 0x04,
+    "IPTOS_MINCOST": 0x02,
     # FreeBSD's name of the option that holds small segments back.
     "TCP_NOPUSH": numbers.TCP_CORK,
 }
 # Some numbers have two names, of which errno.errorcode knows one.
 _ERRORS: Final = {name: value for name, value in vars(errno).items() if name.startswith("E")}
 _FREEBSD: Final = {"O_NONBLOCK": 4}
-# What code between %{ and }% may name besides the facts of a connection.
+# What code between %{ and }% may name everywhere.
 INFO: Final = {
     "TCP_ESTABLISHED": 1,
     "TCP_SYN_SENT": 2,
@@ -86,6 +96,31 @@ INFO: Final = {
     "True": 1,
     "False": 0,
 }
+# FreeBSD's names of states, which stand for its own numbers of them.
+_FREEBSD_STATES: Final = {
+    State.CLOSED: "CLOSED",
+    State.LISTEN: "LISTEN",
+    State.SYN_SENT: "SYN_SENT",
+    State.SYN_RECEIVED: "SYN_RECEIVED",
+    State.ESTABLISHED: "ESTABLISHED",
+    State.CLOSE_WAIT: "CLOSE_WAIT",
+    State.FIN_WAIT_1: "FIN_WAIT_1",
+    State.CLOSING: "CLOSING",
+    State.LAST_ACK: "LAST_ACK",
+    State.FIN_WAIT_2: "FIN_WAIT_2",
+    State.TIME_WAIT: "TIME_WAIT",
+}
+_FREEBSD_INFO: Final = {f"TCPI_{name}": number for number, name in enumerate(_FREEBSD_STATES.values())}
+
+
+def info_constants(system: str) -> dict[str, int]:
+    """What code between %{ and }% may name besides the facts of a connection; ``system`` is a profile's name."""
+    return INFO | _FREEBSD_INFO if system == "freebsd" else INFO
+
+
+def state_number(state: State, system: str) -> int:
+    """``tcpi_state``: Linux's number of a state, or FreeBSD's."""
+    return list(_FREEBSD_STATES).index(state) if system == "freebsd" else STATES[state]
 
 
 # What is known and not there, by the names that ask for it: constants, and system calls.

@@ -32,7 +32,7 @@ class Conversation:
         """The segment on the wire for one that the script sends to the stack."""
         return Segment(
             self.ends,
-            spec.seq,
+            spec.seq or 0,
             (spec.ack + self.shift) & _MASK if spec.ack is not None and spec.flags & _ACK else spec.ack or 0,
             spec.flags,
             spec.window or 0,
@@ -65,15 +65,15 @@ class Conversation:
     def learn(self, spec: TcpSpec, sent: Segment) -> None:
         """Take the numbers of a segment that the stack sent where the script expects ``spec``."""
         if sent.flags & _SYN and spec.flags & _SYN:
-            self.shift = (sent.seq - spec.seq) & _MASK
+            self.shift = (sent.seq - (spec.seq or 0)) & _MASK
         said = _timestamp(spec.options or ())
         live = _timestamp(sent.options)
         if said is not None and live is not None:
             self._clock = self._clock or (said.numbers[0], live.numbers[0])
             self._echoes[said.numbers[0]] = live.numbers[0]
 
-    def outbound(self, sent: Segment) -> Segment:
-        """A segment that the stack sent, in the script's numbers."""
+    def outbound(self, sent: Segment, *, plain_seq: bool = False) -> Segment:
+        """A segment that the stack sent, in the script's numbers but for SEQ if that is ``plain_seq``."""
         options = sent.options
         if self._clock is not None:
             first_script, first_live = self._clock
@@ -85,7 +85,8 @@ class Conversation:
                 else option
                 for option in options
             )
-        return replace(sent, seq=(sent.seq - self.shift) & _MASK, options=options)
+        shift = 0 if plain_seq else self.shift
+        return replace(sent, seq=(sent.seq - shift) & _MASK, options=options)
 
 
 def _timestamp(options: tuple[Opt, ...]) -> Opt | None:

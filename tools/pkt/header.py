@@ -134,6 +134,12 @@ _OPTIONS: Final[dict[str, _Taker]] = {
     "send_omit_free": _nothing,
     "prefix_local_addr": _nothing,
 }
+_REFUSED: Final = {
+    "udp_encapsulation": "encapsulation in UDP",
+    "udp_src_port": "encapsulation in UDP",
+    "udp_dst_port": "encapsulation in UDP",
+    "tcp_md5_secret": "keys of TCP-MD5",
+}
 
 
 def read_header(options: tuple[OptionLine, ...]) -> Header:
@@ -141,6 +147,8 @@ def read_header(options: tuple[OptionLine, ...]) -> Header:
     header = Header()
     for option in options:
         taker = _OPTIONS.get(option.name)
+        if option.name in _REFUSED:
+            raise Refused(option.place, f"not supported: {_REFUSED[option.name]}")
         if taker is None:
             raise Refused(option.place, f"unknown option --{option.name}")
         try:

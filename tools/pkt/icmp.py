@@ -36,7 +36,17 @@ _V4: Final[dict[str, tuple[int, dict[str, int]]]] = {
         },
     ),
     "source_quench": (4, {}),
-    "time_exceeded": (11, {"ttl_exceeded": 0, "exceeded_in_transit": 0, "reassembly": 1}),
+    "redirect": (5, {"network": 0, "host": 1, "tos_network": 2, "tos_host": 3}),
+    "time_exceeded": (
+        11,
+        {
+            "ttl_exceeded": 0,
+            "exceeded_in_transit": 0,
+            "ttl_exceeded_in_transit": 0,
+            "reassembly": 1,
+            "frag_reass_exceeded": 1,
+        },
+    ),
     "parameter_problem": (12, {"pointer_indicates_error": 0, "missing_option": 1, "bad_length": 2}),
 }
 _V6: Final[dict[str, tuple[int, dict[str, int]]]] = {
@@ -52,8 +62,20 @@ _V6: Final[dict[str, tuple[int, dict[str, int]]]] = {
         },
     ),
     "packet_too_big": (2, {}),
-    "time_exceeded": (3, {"hop_limit_exceeded": 0, "ttl_exceeded": 0, "reassembly": 1}),
-    "parameter_problem": (4, {"header_field": 0, "next_header": 1, "option": 2}),
+    "time_exceeded": (
+        3,
+        {
+            "hop_limit_exceeded": 0,
+            "exceeded_hop_limit": 0,
+            "ttl_exceeded": 0,
+            "reassembly": 1,
+            "exceeded_frag_time": 1,
+        },
+    ),
+    "parameter_problem": (
+        4,
+        {"header_field": 0, "next_header": 1, "unknown_next_header": 1, "option": 2, "unknown_option": 2},
+    ),
 }
 
 
@@ -69,8 +91,9 @@ def numbers(spec: IcmpSpec, version: int) -> tuple[int, int]:
     kind, codes = types[spec.type]
     if spec.code is None:
         return kind, 0
-    if spec.code.isdigit():
-        return kind, int(spec.code)
+    number = spec.code.removeprefix("code_")
+    if number.isdigit() and int(number) < 256:
+        return kind, int(number)
     if spec.code not in codes:
         raise IcmpUnknown(f"unknown code {spec.code!r} of ICMP {spec.type} over IPv{version}")
     return kind, codes[spec.code]

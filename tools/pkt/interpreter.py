@@ -22,10 +22,9 @@ from .faults import Failed, Place, Refused
 from .header import Header, read_header
 from .machine import EPOCH, Machine
 from .octets import OptionFault, build
-from .packets import show_flags
 from .polling import Done, Try
 from .profiles import Profile
-from .segments import Segment, follows, joined
+from .segments import follows, joined
 from .syntax import CallSpec, CodeSpec, CommandSpec, Event, IcmpSpec, Script, TcpSpec, Time, When
 from .values import Resolver
 
@@ -68,6 +67,7 @@ class Interpreter:
         self.calls = Calls(self.machine, profile, ground)
         self.pending: _Pending | None = None
         self.last = EPOCH
+        self._constants = constants.info_constants(profile.name)
         self._code: dict[Place, ast.Module] = {}
         # Names to which the script's code gives values; they stay from block to block.
         self._assigned: set[str] = set()
@@ -118,7 +118,7 @@ class Interpreter:
             raise Refused(_within(place, refused), str(refused)) from None
         own = evaluate.assigned(module)
         for name in sorted(evaluate.names(module) - own - self._assigned):
-            if name not in constants.INFO and name not in _INFO:
+            if name not in self._constants and name not in _INFO:
                 raise Refused(place, f"nothing is known of {name!r}")
         self._assigned |= own
         self._code[place] = module
@@ -197,7 +197,7 @@ class Interpreter:
         ):
             whole = joined(whole, machine.sent.popleft())
         conversation.learn(spec, whole)
-        seen = conversation.outbound(whole)
+        seen = conversation.outbound(whole, plain_seq=spec.plain_seq)
         tick = self.header.tick
         off = tolerance / tick if tick else None
         found = matching.difference(spec, seen, machine.dialect, off, echoes=self.profile.echoes)
@@ -206,7 +206,7 @@ class Interpreter:
                 event.place,
                 f"bad outbound packet: {found}",
                 matching.show_spec(spec, seen),
-                _shown(seen, spec),
+                matching.show_sent(seen, spec),
             )
         at = first.time
         early = begin is not None and at < begin - tolerance - _ROUNDING
@@ -348,8 +348,10 @@ class Interpreter:
 
     def _run_code(self, place: Place) -> None:
         core = self.calls.under_test
-        known: dict[str, evaluate.Value] = dict(constants.INFO)
+        known: dict[str, evaluate.Value] = dict(self._constants)
         known.update(_INFO if core is None else core.info())
+        state = State.CLOSED if core is None else core.state
+        known["tcpi_state"] = constants.state_number(state, self.profile.name)
         try:
             evaluate.run(self._code[place], ChainMap(self._variables, known), self.show)
         except AssertionFalse as false:
@@ -374,10 +376,3 @@ def _span(begin: float | None, end: float) -> str:
 
 def _error_name(number: int) -> str:
     return errno.errorcode.get(number, str(number))
-
-
-def _shown(seen: Segment, spec: TcpSpec) -> str:
-    flags = show_flags(seen.flags, ace=spec.ace)
-    rest = seen.show(ace=spec.ace)[len(flags) :]
-    ip = f"[{seen.ecn.value}] " if spec.ip.ecn is not None else ""
-    return f"{ip}{flags}{rest}"

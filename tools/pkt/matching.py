@@ -6,7 +6,7 @@ from edo.codepoints import Dialect
 
 from . import octets
 from .segments import Ends, Segment
-from .syntax import Ecn, Opt, TcpSpec, show_options
+from .syntax import Ecn, IpInfo, Opt, TcpSpec, show_options
 
 _NO_ENDS = Ends(b"", 0, b"", 0)
 
@@ -23,7 +23,7 @@ def difference(
         return f"ports {sent.ends.source_port} > {sent.ends.destination_port}"
     if spec.flags != sent.flags:
         return "flags"
-    if spec.seq != sent.seq or spec.length != sent.length:
+    if spec.seq not in (None, sent.seq) or spec.length != sent.length:
         return "stream numbers"
     if spec.ack is not None and spec.ack != sent.ack:
         return "ack"
@@ -80,9 +80,10 @@ def _option_difference(
 def show_spec(spec: TcpSpec, sent: Segment | None = None) -> str:
     """What is expected as scripts write it; of a segment of ``sent`` what the script does not look at."""
     filler = sent.window if sent is not None else 0
+    filler_seq = sent.seq if sent is not None else 0
     shown = Segment(
         sent.ends if sent is not None else _NO_ENDS,
-        spec.seq,
+        filler_seq if spec.seq is None else spec.seq,
         spec.ack or 0,
         spec.flags,
         filler if spec.window is None else spec.window,
@@ -93,5 +94,19 @@ def show_spec(spec: TcpSpec, sent: Segment | None = None) -> str:
     ).show(ace=spec.ace)
     if spec.window is None and sent is None:
         shown = shown.replace(" win 0", "")
+    ports = "" if spec.ports is None else f"{spec.ports[0]} > {spec.ports[1]} "
     options = "<...>" if spec.options is None else show_options(spec.options) if spec.options else ""
-    return f"{spec.ip}{shown} {options}".strip()
+    return f"{spec.ip}{ports}{shown} {options}".strip()
+
+
+def show_sent(sent: Segment, spec: TcpSpec) -> str:
+    """What was sent, in the script's numbers, with ports and fields of the IP header if ``spec`` looks at them."""
+    ip = spec.ip
+    seen = IpInfo(
+        None if ip.ecn is None else sent.ecn,
+        None if ip.tos is None else sent.tos,
+        None if ip.ttl is None else sent.ttl,
+        None if ip.flow_label is None else sent.flow_label,
+    )
+    ports = "" if spec.ports is None else f"{sent.ends.source_port} > {sent.ends.destination_port} "
+    return f"{seen}{ports}{sent.show(ace=spec.ace)}"

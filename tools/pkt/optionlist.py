@@ -54,6 +54,8 @@ def _option(scanner: Scanner) -> Opt:
         return _edo(scanner)
     if word in {"FO", "FOEXP", "exp-FO"}:
         return Opt("FO" if word == "FO" else "FOEXP", octets=_hex(scanner))
+    if word == "md5" and (validity := scanner.accept_word("valid", "invalid")) is not None:
+        scanner.refuse(f"not supported: md5 {validity}")
     if word in {"md5", "eno"}:
         return Opt(word, octets=_hex(scanner))
     if word == "ao":

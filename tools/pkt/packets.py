@@ -14,7 +14,9 @@ AE: Final = 0x100
 LETTERS: Final = {"F": 0x01, "S": 0x02, "R": 0x04, "P": 0x08, ".": 0x10, "U": 0x20, "E": 0x40, "W": 0x80, "A": AE}
 _FLAGS = re.compile(r"-(?=\s)|[FSRPUEWA]*[0-7]?\.|[FSRPUEWA]+[0-7]?(?=[\s/])")
 _PORTS = re.compile(r"([0-9]+)\s*>\s*([0-9]+)(?=\s)")
+_ANY_SEQ = re.compile(r"\.\.\.\s*\(\s*([0-9]+)\s*\)")
 _SEQ = re.compile(r"([0-9]+)\s*:\s*([0-9]+)\s*\(\s*([0-9]+)\s*\)")
+_QUOTED = re.compile(r"\[(?=\s*[0-9]+\s*:)")
 _WORD_OF = re.compile(r"[A-Za-z0-9_]+")
 _ECN = {ecn.value: ecn for ecn in Ecn}
 _REFUSED = {
@@ -35,13 +37,16 @@ def parse_packet(scanner: Scanner) -> TcpSpec | IcmpSpec:
     inbound = scanner.accept("<")
     if not inbound:
         scanner.expect(">")
-    ip = _ip_info(scanner, inbound)
+    quoted = _quoted(scanner)
+    ip = IpInfo() if quoted is not None else _ip_info(scanner, inbound)
     word = scanner.peek_word()
     if word in _REFUSED:
         scanner.refuse(f"not supported: {_REFUSED[word]}")
     if word == "icmp":
         scanner.word("icmp")
-        return _icmp(scanner, inbound, ip)
+        return _icmp(scanner, inbound, ip, quoted)
+    if quoted is not None:
+        scanner.refuse(f"expected an ICMP message about a segment, found {scanner.ahead}")
     return _tcp(scanner, inbound, ip)
 
 
@@ -82,18 +87,25 @@ def _tcp(scanner: Scanner, inbound: bool, ip: IpInfo) -> TcpSpec:
     flags, ace = _flags(found.group())
     if scanner.accept("/"):
         scanner.refuse("not supported: encapsulation in UDP")
-    seq, length = _numbers(scanner)
+    seq: int | None = None
+    if not inbound and (found := scanner.take(_ANY_SEQ)) is not None:
+        length = int(found.group(1))
+    else:
+        seq, length = _numbers(scanner)
+    plain = scanner.accept("!")
     ack = scanner.integer("ack", 0, 0xFFFFFFFF) if scanner.accept_word("ack") else None
     window = scanner.integer("window", 0, 0xFFFF) if scanner.accept_word("win") else None
     urgent = scanner.integer("urgent pointer", 0, 0xFFFF) if scanner.accept_word("urg") else None
     options = parse_options(scanner)
+    if scanner.peek("/udp"):
+        scanner.refuse("not supported: encapsulation in UDP")
     if scanner.peek("{"):
         scanner.refuse("not supported: mutation of packets")
     if inbound and options is None:
         scanner.refuse("<...> is for outbound packets only")
     if inbound and window is None:
         scanner.refuse("an inbound segment needs a window")
-    return TcpSpec(inbound, flags, seq, length, ack, window, urgent, options, ports, ip, ace)
+    return TcpSpec(inbound, flags, seq, length, ack, window, urgent, options, ports, ip, ace, plain)
 
 
 def _flags(text: str) -> tuple[int, bool]:
@@ -131,7 +143,16 @@ def _numbers(scanner: Scanner) -> tuple[int, int]:
     return start, length
 
 
-def _icmp(scanner: Scanner, inbound: bool, ip: IpInfo) -> IcmpSpec:
+def _quoted(scanner: Scanner) -> tuple[int, int] | None:
+    """The stream numbers of a quoted segment in brackets, where they stand here."""
+    if scanner.take(_QUOTED) is None:
+        return None
+    numbers = _numbers(scanner)
+    scanner.expect("]")
+    return numbers
+
+
+def _icmp(scanner: Scanner, inbound: bool, ip: IpInfo, quoted: tuple[int, int] | None) -> IcmpSpec:
     kind = scanner.word("the type of an ICMP message")
     code = None
     if scanner.peek_word() not in {None, "mtu", "id"}:
@@ -139,11 +160,8 @@ def _icmp(scanner: Scanner, inbound: bool, ip: IpInfo) -> IcmpSpec:
     mtu = scanner.integer("mtu", 0, 0xFFFFFFFF) if scanner.accept_word("mtu") else None
     if scanner.accept_word("id"):
         scanner.refuse("not supported: ICMP echo")
-    seq: int | None = None
-    length = 0
+    quoted = quoted or _quoted(scanner)
     if scanner.accept("["):
-        if (word := scanner.peek_word()) is not None:
-            scanner.refuse(f"not supported: an ICMP message about {word}")
-        seq, length = _numbers(scanner)
-        scanner.expect("]")
+        scanner.refuse(f"not supported: an ICMP message about {scanner.ahead}")
+    seq, length = quoted or (None, 0)
     return IcmpSpec(inbound, kind, code, mtu, seq, length, ip)

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from .conditions import select
 from .faults import Failed, Place, Refused
-from .header import read_header, with_definitions
+from .header import with_definitions
 from .interpreter import Interpreter
 from .parser import parse
 from .profiles import PROFILES, profile_of
@@ -47,12 +48,10 @@ def run_text(
     text: str, file: str, profile: str | None = None, show: Callable[[str], None] = lambda _text: None
 ) -> Outcome:
     """Run a script under ``profile`` (None: the one that it asks for)."""
-    name = profile
+    chosen = PROFILES[profile] if profile is not None else profile_of(text)
+    name = chosen.name
     try:
-        words = (profile_of(text) if name is None else PROFILES[name]).definitions
-        script = parse(with_definitions(text, words), file)
-        chosen = PROFILES[name or read_header(script.options).profile or profile_of(text).name]
-        name = chosen.name
+        script = parse(with_definitions(select(text, file, chosen.defined), chosen.definitions), file)
         Interpreter(script, chosen, show).run()
     except Failed as failed:
         return Outcome(

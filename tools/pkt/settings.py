@@ -35,6 +35,10 @@ def _number(field: str, scale: float = 1.0) -> _Rule:
     return rule
 
 
+def _choice(field: str, names: dict[str, Any]) -> _Rule:
+    return lambda value: {field: names[value]} if value in names else None
+
+
 def _only(*values: str) -> _Rule:
     """What the stack does anyway."""
     return lambda value: {} if value in values else None
@@ -104,7 +108,8 @@ _INET: Final[dict[str, _Rule]] = {
     "kern.timecounter.alloweddeviation": _any,
     "net.inet.tcp.rfc1323": _rfc1323,
     "net.inet.tcp.sack.enable": _flag("sack"),
-    "net.inet.tcp.ecn.enable": _only("0", "2"),
+    "net.inet.tcp.ecn.enable": _choice("ecn", {"0": "off", "1": "offer", "2": "accept"}),
+    "net.inet.tcp.ecn.maxretries": _number("ecn_retries"),
     "net.inet.tcp.delayed_ack": _delayed_ack,
     "net.inet.tcp.delacktime": _number("delayed_ack", 0.001),
     "net.inet.tcp.initcwnd_segments": _number("initial_window"),
@@ -112,11 +117,11 @@ _INET: Final[dict[str, _Rule]] = {
     "net.inet.tcp.insecure_rst": _flag("insecure_rst"),
     "net.inet.tcp.insecure_syn": _flag("insecure_syn"),
     "net.inet.tcp.insecure_ack": _only("0"),
-    "net.inet.tcp.drop_synfin": _only("0"),
-    "net.inet.tcp.blackhole": _only("0"),
+    "net.inet.tcp.drop_synfin": _flag("drop_syn_fin"),
+    "net.inet.tcp.blackhole": _choice("blackhole", {"0": "off", "1": "syn", "2": "all"}),
     "net.inet.tcp.syncookies": _only("1"),
     "net.inet.tcp.syncookies_only": _only("0"),
-    "net.inet.tcp.syncache.rexmtlimit": _number("syn_retries"),
+    "net.inet.tcp.syncache.rexmtlimit": _number("syn_ack_retries"),
     "net.inet.tcp.hostcache.purgenow": _any,
     "net.inet.tcp.hostcache.purge": _any,
     "net.inet.tcp.hostcache.enable": _any,
@@ -125,14 +130,14 @@ _INET: Final[dict[str, _Rule]] = {
     "net.inet.tcp.sendspace": _number("send_buffer"),
     "net.inet.tcp.recvbuf_auto": _only("0", "1"),
     "net.inet.tcp.sendbuf_auto": _only("0", "1"),
-    "net.inet.tcp.rexmit_min": lambda value: {"rto_min": (int(value) + 200) / 1000},
-    "net.inet.tcp.rexmit_slop": _only("200"),
+    "net.inet.tcp.rexmit_min": _number("rto_min", 0.001),
+    "net.inet.tcp.rexmit_slop": _number("rto_slop", 0.001),
     "net.inet.tcp.rexmit_initial": _number("rto_initial", 0.001),
-    "net.inet.tcp.rexmit_drop_options": _only("0"),
+    "net.inet.tcp.rexmit_drop_options": _choice("plain_syn_after", {"0": 0, "1": 2}),
     "net.inet.tcp.keepidle": _number("keepalive_idle", 0.001),
     "net.inet.tcp.keepintvl": _number("keepalive_interval", 0.001),
     "net.inet.tcp.keepcnt": _number("keepalive_probes"),
-    "net.inet.tcp.keepinit": _only("75000"),
+    "net.inet.tcp.keepinit": _number("open_timeout", 0.001),
     "net.inet.tcp.always_keepalive": _flag("keepalive"),
     "net.inet.tcp.finwait2_timeout": _number("fin_wait_2", 0.001),
     "net.inet.tcp.fast_finwait2_recycle": _only("0"),
@@ -148,9 +153,9 @@ _INET: Final[dict[str, _Rule]] = {
     "net.inet.tcp.rfc6675_pipe": _only("0", "1"),
     "net.inet.tcp.newreno": _only("1"),
     "net.inet.tcp.ts_offset_per_conn": _only("1"),
-    "net.inet.tcp.tolerate_missing_ts": _only("0"),
+    "net.inet.tcp.tolerate_missing_ts": _flag("tolerate_missing_timestamps"),
     "net.inet.tcp.functions_default": _only("freebsd"),
-    "net.inet.tcp.icmp_may_rst": _only("1"),
+    "net.inet.tcp.icmp_may_rst": _flag("icmp_resets"),
     "net.inet.tcp.fastopen.client_enable": _only("0"),
     "net.inet.tcp.fastopen.server_enable": _only("0"),
     "net.inet.tcp.udp_tunneling_port": _only("0"),

@@ -87,7 +87,7 @@ _ECHO = re.compile(r"echo\s+(?:-n\s+)?['\"]?([^'\">]*?)['\"]?\s*>\s*(/proc/sys/\
 _RESTORE = re.compile(r"/tmp/sysctl_restore_\S*")
 # Commands without an effect on a stack that is made anew for every script and whose link is no device.
 _WITHOUT_EFFECT = re.compile(
-    r"(?:true|:|set\s+-\w+|ethtool\s+-K\s.*|ip\s+tcp_metrics\s+flush\b.*|kldload\s+(?:-n\s+)?cc_(?:newreno|cubic)"
+    r"(?:true|:|sync|set\s+-\w+|ethtool\s+-K\s.*|ip\s+tcp_metrics\s+flush\b.*|kldload\s+(?:-n\s+)?cc_(?:newreno|cubic)"
     r"|tc\s+qdisc\s+del(?:ete)?\s+[^|;]*)(?:\s*\|\|\s*(?:true|:))?$"
 )
 _QUEUE = re.compile(

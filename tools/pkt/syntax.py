@@ -205,13 +205,13 @@ class IpInfo:
 class TcpSpec:
     """A TCP segment as scripts write it; numbers are the script's. ``options`` None: ``<...>``, whatever it has.
 
-    ``window`` None: not looked at. ``flags`` are the octet's eight bits and AE as bit 8; ``ace`` is written as a
-    number.
+    ``seq`` None: any number; ``plain_seq``: it is that of the wire, not the script's. ``window`` None: not looked
+    at. ``flags`` are the octet's eight bits and AE as bit 8; ``ace`` is written as a number.
     """
 
     inbound: bool
     flags: int
-    seq: int
+    seq: int | None
     length: int
     ack: int | None = None
     window: int | None = None
@@ -220,6 +220,7 @@ class TcpSpec:
     ports: tuple[int, int] | None = None
     ip: IpInfo = field(default_factory=IpInfo)
     ace: bool = False
+    plain_seq: bool = False
 
 
 @dataclass(frozen=True, slots=True)

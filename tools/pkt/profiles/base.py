@@ -17,7 +17,8 @@ class Profile:
 
     ``echoes``: a timestamp's echo is looked at.
     ``definitions`` are words that stand for others where the system's scripts are run. ``listening_edo`` and
-    ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens.
+    ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens;
+    ``defined`` are the names that hold in ``#ifdef``.
     """
 
     name: str
@@ -28,3 +29,4 @@ class Profile:
     dialling_edo: str = "off"
     echoes: bool = True
     definitions: Mapping[str, str] = field(default_factory=dict)
+    defined: frozenset[str] = frozenset()

@@ -49,4 +49,5 @@ PROFILE = Profile(
         "CMSG_TYPE_RECVERR": "IP_RECVERR",
         "CODE": "host_unreachable",
     },
+    defined=frozenset({"Linux", "linux"}),
 )

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from .base import Profile
 
-PROFILE = Profile("own")
+PROFILE = Profile("own", defined=frozenset({"STANDARD"}))

@@ -1,0 +1,68 @@
+"""Habits of other systems: what their TCPs do otherwise than the RFCs' authors, or where these leave it open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """Settings of one connection's TCP beside those of the RFCs; times in seconds. None is the default.
+
+    The window and the buffers:
+
+    - ``round_buffers``: both buffers are rounded up to whole segments once the peer's MSS is known.
+    - ``whole_window``: each segment advertises all the room that there is, without the steps of RFC 9293
+      §3.8.6.2.2, but none where it is less than a segment and than a quarter of the buffer. As much is accepted,
+      even where the field cannot tell it.
+    - ``close_forgets``: closing with unread octets sends a FIN, not the reset of RFC 9293 §3.6.1.
+
+    Opening:
+
+    - ``open_timeout``: how long an active open may take in all (0: ``syn_retries`` alone decide).
+    - ``syn_ack_retries``: repetitions of a SYN-ACK (-1: ``syn_retries``).
+    - ``ecn_retries``: how many repetitions of a SYN still offer ECN.
+    - ``plain_syn_after``: a SYN that was repeated so often carries its MSS alone from then on (0: never).
+    - ``no_options``: SYNs carry no options, and the peer's are not looked at.
+    - ``hold_syn_text``: a SYN-ACK does not acknowledge the text of the SYN, which a listener leaves out.
+
+    Ending:
+
+    - ``repeat_fin``: an acknowledgment repeats our FIN while that is not acknowledged.
+    - ``late_resets``: a reset in CLOSING and LAST-ACK is an error for the application, as before.
+    - ``bsd_time_wait``: TIME-WAIT ignores RST (RFC 1337 §3, F1) and whatever has no ACK, and acknowledges all else
+      but the peer's last acknowledgment.
+
+    What is not believed:
+
+    - ``bsd_icmp``: which ICMP errors are hard, and their errno, is as in BSD; ``icmp_resets`` off: none is hard.
+    - ``drop_syn_fin``: a segment with SYN and FIN is dropped.
+    - ``blackhole``: no RST is sent, for a SYN or for all that no connection takes, as if no host were there.
+    - ``tolerate_missing_timestamps``: RFC 7323 §3.2's drop of segments without them is not done.
+
+    Retransmission:
+
+    - ``rto_slop``: added to each RTO that was measured or doubled, not doubled itself.
+    - ``cwr_on_resent``: retransmissions may carry CWR, too.
+    """
+
+    round_buffers: bool = False
+    whole_window: bool = False
+    close_forgets: bool = False
+    open_timeout: float = 0.0
+    syn_ack_retries: int = -1
+    ecn_retries: int = 0
+    plain_syn_after: int = 0
+    no_options: bool = False
+    hold_syn_text: bool = False
+    repeat_fin: bool = False
+    late_resets: bool = False
+    bsd_time_wait: bool = False
+    bsd_icmp: bool = False
+    icmp_resets: bool = True
+    drop_syn_fin: bool = False
+    blackhole: Literal["off", "syn", "all"] = "off"
+    tolerate_missing_timestamps: bool = False
+    rto_slop: float = 0.0
+    cwr_on_resent: bool = False
