@@ -172,7 +172,9 @@ class Connection(Tcb):
             window = self.rcv_adv - self.rcv_nxt
             # No more than the window field can tell (RFC 7323 §2.2).
             free = min(self.receive_buffer - self.incoming.octets, 0xFFFF << self.rcv_wscale)
-            if free >= 2 * window and free - window >= self.sws_step and self.state < State.CLOSE_WAIT:
+            if self.config.bsd_updates:
+                self.ack_now = self.ack_now or receiver.bsd_update(self, free, window)
+            elif free >= 2 * window and free - window >= self.sws_step and self.state < State.CLOSE_WAIT:
                 # The peer may be waiting for room: tell it (RFC 9293 §3.8.6.2.2).
                 self.ack_now = True
         return data

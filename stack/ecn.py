@@ -41,6 +41,15 @@ def established(tcb: Tcb) -> None:
     tcb.ecn_recover = tcb.iss
     if tcb.ecn and tcb.control.heeds_marks:
         tcb.ect = ECT_0
+        if tcb.config.ecn_plus == "all":
+            tcb.ect_all = ECT_0
+
+
+def of_syn(tcb: Tcb, answer: bool) -> int:
+    """The codepoint of our SYN, or of our SYN-ACK (``answer``): ECN-capable only where ``ecn_plus`` says so."""
+    if answer:
+        return ECT_0 if tcb.ecn and tcb.config.ecn_plus != "off" else 0
+    return ECT_0 if tcb.ecn_offered and tcb.config.ecn_plus == "all" else 0
 
 
 def arrived(tcb: Tcb, run: Run) -> None:
@@ -51,7 +60,7 @@ def arrived(tcb: Tcb, run: Run) -> None:
     """
     if run.flags & CWR:
         tcb.ece = 0
-    if run.ecn == CE and run.length:
+    if run.ecn == CE and (run.length or tcb.config.marks_on_acks):
         tcb.ece = ECE
 
 

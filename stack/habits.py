@@ -17,6 +17,9 @@ class Habits:
       §3.8.6.2.2, but none where it is less than a segment and than a quarter of the buffer. As much is accepted,
       even where the field cannot tell it.
     - ``close_forgets``: closing with unread octets sends a FIN, not the reset of RFC 9293 §3.6.1.
+    - ``bsd_updates``: reading sends a window update where BSD does: for two segments and a quarter of the buffer
+      more than was advertised, or half of it, unless an acknowledgment waits for its delay.
+    - ``ack_second``: of two segments in order the second is acknowledged at once, however small they are.
 
     Opening:
 
@@ -45,11 +48,18 @@ class Habits:
 
     - ``rto_slop``: added to each RTO that was measured or doubled, not doubled itself.
     - ``cwr_on_resent``: retransmissions may carry CWR, too.
+
+    ECN:
+
+    - ``ecn_plus``: which segments but new octets are ECN-capable, too: SYN-ACKs (RFC 5562), or all but resets.
+    - ``marks_on_acks``: a mark on a segment without octets is echoed, too.
     """
 
     round_buffers: bool = False
     whole_window: bool = False
     close_forgets: bool = False
+    bsd_updates: bool = False
+    ack_second: bool = False
     open_timeout: float = 0.0
     syn_ack_retries: int = -1
     ecn_retries: int = 0
@@ -66,3 +76,5 @@ class Habits:
     tolerate_missing_timestamps: bool = False
     rto_slop: float = 0.0
     cwr_on_resent: bool = False
+    ecn_plus: Literal["off", "syn-ack", "all"] = "off"
+    marks_on_acks: bool = False

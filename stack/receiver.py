@@ -157,6 +157,22 @@ def decide_ack(tcb: Tcb, now: float) -> None:
         tcb.ack_now = True
     elif tcb.delack_at == NEVER:
         tcb.delack_at = now + tcb.config.delayed_ack
+    elif tcb.config.ack_second:
+        tcb.ack_now = True
+
+
+def bsd_update(tcb: Tcb, free: int, window: int) -> bool:
+    """Whether ``bsd_updates`` has the peer told of ``free`` octets of room where ``window`` are advertised."""
+    if (
+        tcb.delack_at != NEVER
+        or tcb.state >= State.CLOSE_WAIT
+        or window >> tcb.rcv_wscale >= free >> tcb.rcv_wscale
+    ):
+        return False
+    more, size, segment = free - window, tcb.receive_buffer, tcb.segment_size
+    if more >= 2 * segment and (more >= size // 4 or free <= size // 8 or size <= 8 * segment):
+        return True
+    return 2 * more >= size
 
 
 def _window_moves(tcb: Tcb) -> bool:

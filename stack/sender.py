@@ -394,7 +394,7 @@ def _emit(tcb: Tcb, start: int, end: int, options: Options, smss: int, ect: int 
             data_end - start,
             urgent=max(tcb.snd_up - start, 0),
             segment_size=smss,
-            ecn=ect,
+            ecn=ect or tcb.ect_all,
         )
     )
 

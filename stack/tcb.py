@@ -237,7 +237,7 @@ class Tcb(Variables):
         if self.quick is not None:
             self.quick.acknowledged()
         urgent = self.snd_up - seq if self.snd_up > self.snd_una else 0
-        return Run(seq, self.rcv_nxt, flags | self.ece, window, options, urgent=max(urgent, 0))
+        return Run(seq, self.rcv_nxt, flags | self.ece, window, options, urgent=max(urgent, 0), ecn=self.ect_all)
 
     def send_reset(self, seq: int, flags: int = ACK) -> None:
         """Queue a RST with ``seq``; ACK is set where RCV.NXT has a meaning."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from . import closing, pmtu
+from . import closing, ecn, pmtu
 from .events import TcpError
 from .run import ACK, CWR, ECE, SYN, Run
 from .states import State
@@ -116,6 +116,7 @@ def send_syn(tcb: Tcb) -> None:
         tcb.first_window,
         tcb.syn_options(answer),
         transmission=tcb.transmission,
+        ecn=ecn.of_syn(tcb, answer),
     )
     opening = tcb.opening
     if opening is not None and not tcb.transmission and answer == tcb.passive:

@@ -47,9 +47,9 @@ class Variables:
     acknowledged. ``corked``: a last segment that is not full waits for more octets, unless they
     lie before ``rush``. ``early`` is how many octets of our SYN the SYN-ACK acknowledged.
     ``starved``: the application has more than the send buffer takes. ``ecn``: both ends are
-    ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ece`` and ``cwr`` the flags that segments
-    and the next new octets carry. ``opening`` is Fast Open until the connection stands, ``fast_opened`` whether a
-    SYN's text was taken whole (RFC 7413). ``path`` searches for the path's MTU
+    ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ect_all`` that for other segments, ``ece``
+    and ``cwr`` the flags that segments and the next new octets carry. ``opening`` is Fast Open until the connection
+    stands, ``fast_opened`` whether a SYN's text was taken whole (RFC 7413). ``path`` searches for the path's MTU
     (None: DISABLED), ``raised`` is what of its latest raise is to be verified; ``head`` and ``head_sendings`` tell
     how often the first segment was sent again. ``*_at`` are deadlines, infinite when the timer is off.
     """
@@ -79,6 +79,7 @@ class Variables:
         "ecn_offered",
         "ecn_recover",
         "ect",
+        "ect_all",
         "error",
         "fast_opened",
         "fast_retransmit",
@@ -218,6 +219,7 @@ class Variables:
         self.ecn_offered = False
         self.ecn_recover = iss
         self.ect = 0
+        self.ect_all = 0
         self.ece = 0
         self.cwr = 0
         self.sampled_options = NO_OPTIONS

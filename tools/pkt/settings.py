@@ -109,6 +109,7 @@ _INET: Final[dict[str, _Rule]] = {
     "net.inet.tcp.rfc1323": _rfc1323,
     "net.inet.tcp.sack.enable": _flag("sack"),
     "net.inet.tcp.ecn.enable": _choice("ecn", {"0": "off", "1": "offer", "2": "accept"}),
+    "net.inet.tcp.ecn.plusplus": _choice("ecn_plus", {"0": "off", "1": "syn-ack", "2": "all"}),
     "net.inet.tcp.ecn.maxretries": _number("ecn_retries"),
     "net.inet.tcp.delayed_ack": _delayed_ack,
     "net.inet.tcp.delacktime": _number("delayed_ack", 0.001),

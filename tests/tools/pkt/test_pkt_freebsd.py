@@ -259,3 +259,42 @@ def test_a_syn_ack_is_repeated_three_times() -> None:
     text = LISTEN + "+0 < S 0:0(0) win 65535 <mss 1000>\n+0 > S. 0:0(0) ack 1 <...>\n"
     text += "+1 > S. 0:0(0) ack 1 <...>\n+2.2 > S. 0:0(0) ack 1 <...>\n+4.2 > S. 0:0(0) ack 1 <...>\n"
     shows("--tolerance_usecs=20000\n" + text + "+20 `sockstat -s | grep -c SYN_RCVD | grep 0`\n", syn_ack_retries=4)
+
+
+ECN = (
+    LISTEN
+    + """+0 < [noecn] SEW 0:0(0) win 65535 <mss 1000,sackOK,eol,eol>
++0 > [{}] SE. 0:0(0) ack 1 win 65535 <...>
++.1 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4
++.1 < [ce] . 1:1(0) ack 1 win 65535
++0 < [ect0] . 1:1001(1000) ack 1 win 65535
++0 < [ect0] . 1001:1002(1) ack 1 win 65535
++0 > [{}] E. 1:1(0) ack 1002
+"""
+)
+
+
+def test_a_mark_on_a_segment_without_octets_is_echoed_too() -> None:
+    shows(ECN.format("noecn", "noecn"), marks_on_acks=False)
+
+
+def test_of_two_segments_the_second_is_acknowledged_however_small() -> None:
+    shows(ECN.format("noecn", "noecn"), ack_second=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "answer", "others"), [(0, "noecn", "noecn"), (1, "ect0", "noecn"), (2, "ect0", "ect0")]
+)
+def test_which_segments_are_ecn_capable(value: int, answer: str, others: str) -> None:
+    line = f"0 `sysctl net.inet.tcp.ecn.plusplus={value}`\n+"
+    shows(line + ECN.format(answer, others))
+
+
+def test_reading_sends_a_window_update_after_a_quarter_of_the_buffer() -> None:
+    text = OPEN + "".join(f"+0 < . {n}:{n + 1000}(1000) ack 1 win 9\n" for n in range(1, 20001, 1000))
+    text += "+0 > . 1:1(0) ack 2001 <...>\n" + "* > . 1:1(0) ack {} <...>\n" * 9
+    text = (
+        text.format(*range(4001, 20002, 2000)) + "+0 read(3, ..., 10000) = 10000\n+0 read(3, ..., 10000) = 10000\n"
+    )
+    shows(text + "+0 > . 1:1(0) ack 20001 win 65535\n", bsd_updates=False)
