@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from . import closing, delivery, ecn, pacing, pmtu, receiver, recovery, sender, timers
+from . import accecn, closing, delivery, ecn, pacing, pmtu, receiver, recovery, sender, timers
 from .congestion import find
 from .events import Established
 from .quickack import QuickAcks
@@ -14,7 +14,7 @@ from .tcb import HALF, MASK, NEVER, Tcb
 from .variables import UNOPENED
 
 _ESTABLISHED = State.ESTABLISHED
-_NOT_PSH = 0xFF & ~PSH
+_NOT_PSH = ~PSH
 _SYN_SENT = State.SYN_SENT
 _SYN_RECEIVED = State.SYN_RECEIVED
 # 24 days: after so long a silence TS.Recent says nothing any more (RFC 7323 §5.5).
@@ -85,7 +85,7 @@ def _take_syn(tcb: Tcb, run: Run) -> None:
     tcb.snd_wl1 = run.seq
     tcb.snd_wl2 = run.ack if run.flags & ACK else tcb.iss
     tcb.take_syn_options(run.options)
-    ecn.take_syn(tcb, run.flags)
+    ecn.take_syn(tcb, run)
     if not tcb.passive:
         tcb.round_buffers()
     # What is accepted may be more than an unscaled field can tell only where that is asked for.
@@ -156,7 +156,12 @@ def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
         return
     _answered(tcb, run.ack)
     establish(tcb, now)
-    tcb.ack_now = True
+    if tcb.accurate:
+        # This acknowledgment alone tells how the SYN-ACK arrived.
+        receiver.acknowledge_now(tcb, now, None)
+        accecn.begin(tcb)
+    else:
+        tcb.ack_now = True
     rest = _without_syn(run, flags & ~SYN)
     if flags & URG and rest.urgent:
         receiver.take_urgent(tcb, rest)
@@ -289,6 +294,8 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
         tcb.max_snd_wnd = max(tcb.max_snd_wnd, tcb.snd_wnd)
         tcb.snd_wl1 = seq
         tcb.snd_wl2 = run.ack
+        if tcb.accurate:
+            accecn.acknowledged(tcb, flags)
         establish(tcb, now)
         if run.ack > tcb.snd_una and not sender.take_ack(tcb, run, now):
             return

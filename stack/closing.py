@@ -101,6 +101,8 @@ def enter_time_wait(tcb: Tcb, now: float) -> None:
     _quiesce(tcb)
     tcb.keep_at = NEVER
     tcb.linger_at = now + 2 * tcb.config.msl
+    if tcb.config.bsd_time_wait:
+        tcb.ece = 0
     tell_closed(tcb, None)
 
 
@@ -113,7 +115,7 @@ def bsd_time_wait(tcb: Tcb, run: Run, now: float) -> None:
     if run.flags & FIN and end + 1 == tcb.rcv_nxt:
         # The peer did not hear our last ACK: 2 MSL from now.
         tcb.linger_at = now + 2 * tcb.config.msl
-    if run.flags != ACK or run.length or (run.seq, run.ack) != (tcb.rcv_nxt, tcb.snd_nxt):
+    if run.flags & 0x3F != ACK or run.length or (run.seq, run.ack) != (tcb.rcv_nxt, tcb.snd_nxt):
         tcb.ack_now = True
 
 

@@ -51,7 +51,7 @@ class Connection(Tcb):
             self.snd_nxt += opening.octets
             self.opening = opening
         self.syn_sent_at = now
-        self.ecn_offered = self.config.ecn == "offer"
+        self.ecn_offered = self.config.ecn in ("offer", "accurate")
         timers.send_syn(self)
         timers.start_syn(self, now)
 

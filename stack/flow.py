@@ -30,7 +30,7 @@ from .segment import Segment
 from .seqnum import extend
 from .states import State
 
-_DATA_FLAGS = 0xFF & ~PSH
+_DATA_FLAGS = ~PSH
 # No run grows beyond this many octets, so that one merged arrival stays below a quarter of the smallest buffers.
 _RUN_LIMIT = 1 << 16
 

@@ -35,7 +35,7 @@ class Habits:
     - ``repeat_fin``: an acknowledgment repeats our FIN while that is not acknowledged.
     - ``late_resets``: a reset in CLOSING and LAST-ACK is an error for the application, as before.
     - ``bsd_time_wait``: TIME-WAIT ignores RST (RFC 1337 §3, F1) and whatever has no ACK, and acknowledges all else
-      but the peer's last acknowledgment.
+      but the peer's last acknowledgment, without flags of ECN.
 
     What is not believed:
 

@@ -23,7 +23,7 @@ from .listener import OOB_WAIT, Listener, PendingSyn, message_out_of_band
 from .ports import FlowKey
 from .protection import Protection, Verdict
 from .ratelimit import RateLimit
-from .run import ACK, CWR, ECE, FIN, RST, SYN, Run
+from .run import ACK, AE, CWR, ECE, FIN, RST, SYN, Run
 from .security import Security
 from .segment import Segment
 
@@ -209,7 +209,7 @@ def _syn_run(segment: Segment, *, text: bool = False) -> Run:
     return Run(
         segment.seq,
         0,
-        segment.flags & ((SYN | FIN | ECE | CWR) if text else (SYN | ECE | CWR)),
+        segment.flags & (SYN | AE | CWR | ECE | (FIN if text else 0)),
         segment.window,
         segment.options,
         [payload] if len(payload) else (),

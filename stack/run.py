@@ -19,6 +19,9 @@ ACK = 0x10
 URG = 0x20
 ECE = 0x40
 CWR = 0x80
+AE = 0x100
+# Not on the wire: AE, CWR and ECE of a run to be sent are a counter (RFC 9768).
+ACCURATE = 0x200
 
 
 class Keystream(Protocol):

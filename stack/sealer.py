@@ -9,12 +9,12 @@ from edo.plan import Plan
 
 from .checksum import fold, ones_complement_sum, pseudo_header_sum
 from .ip import IpTemplate
-from .run import CWR, FIN, PSH, SYN, URG, Keystream, Run
+from .run import ACCURATE, CWR, FIN, PSH, SYN, URG, Keystream, Run
 
 _FIXED = struct.Struct("!HHIIBBHHH")
 _SHORT = struct.Struct("!H")
 _MASK = 0xFFFFFFFF
-_NOT_LAST = 0xFF & ~(FIN | PSH)
+_NOT_LAST = ~(FIN | PSH)
 
 
 class Sealer:
@@ -77,7 +77,7 @@ class Sealer:
         flags = run.flags & _NOT_LAST
         last = run.flags
         start = 0
-        if flags & CWR:
+        if flags & (CWR | ACCURATE) == CWR:
             # On the first segment only (RFC 3168 §6.1.2).
             self._packet(run, seq, flags, view[:room], plan, out, sign, cover_options)
             flags &= ~CWR
@@ -116,8 +116,8 @@ class Sealer:
                 self._destination_port,
                 seq & _MASK,
                 run.ack & _MASK,
-                plan.data_offset << 2,
-                flags,
+                plan.data_offset << 2 | flags >> 8 & 1,
+                flags & 0xFF,
                 run.window,
                 0,
                 urgent,

@@ -6,6 +6,8 @@ import struct
 
 from edo.options import Options, Span
 
+from .run import AE
+
 _FIXED = struct.Struct("!HHIIBBHHH")
 _NO_OPTIONS = Options()
 
@@ -64,6 +66,8 @@ class Segment:
             self.urgent,
         ) = _FIXED.unpack_from(tcp)
         self.data_offset = (offset >> 4) << 2
+        if offset & 1:
+            self.flags |= AE
         self.header_end = self.data_offset
         self.spans: list[Span] = []
         self.options = _NO_OPTIONS

@@ -9,7 +9,7 @@ from edo.options import Options
 from . import bursts, closing, delivery, ecn, nagle, pmtu, timers
 from .receiver import ack_options, challenge
 from .recovery import FAST, OPEN, in_flight
-from .run import ACK, ECE, FIN, PSH, Run
+from .run import ACK, FIN, PSH, Run
 from .states import State
 from .tcb import HALF, MASK, NEVER, Tcb
 
@@ -35,7 +35,7 @@ def take_ack(tcb: Tcb, run: Run, now: float) -> bool:
     if tcb.snd_wnd == 0 or tcb.persisting:
         # A peer that answers with a closed window is alive (RFC 9293 §3.8.6.1): it is not given up.
         tcb.retries = 0
-    if run.flags & ECE and tcb.ect and ack >= una:
+    if tcb.ect and ack >= una and ecn.tells(tcb, run.flags):
         ecn.echoed(tcb, run, now)
     if ack > una:
         _take_new_ack(tcb, run, ack - una, window, now)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from . import closing, ecn, pmtu
 from .events import TcpError
-from .run import ACK, CWR, ECE, SYN, Run
+from .run import ACK, ECE, SYN, Run
 from .states import State
 from .tcb import NEVER, Tcb
 
@@ -104,9 +104,9 @@ def send_syn(tcb: Tcb) -> None:
     """Queue the SYN (SYN-SENT) or the SYN-ACK (SYN-RECEIVED), its options being offered or answered."""
     answer = tcb.state is State.SYN_RECEIVED
     if answer:
-        flags = SYN | ACK | (ECE if tcb.ecn else 0)
+        flags = SYN | ACK | (tcb.ece if tcb.accurate else ECE if tcb.ecn else 0)
     else:
-        flags = SYN | (ECE | CWR if tcb.ecn_offered else 0)
+        flags = SYN | ecn.offer(tcb)
     ack = tcb.irs + 1 if tcb.config.hold_syn_text and tcb.opening is None else tcb.rcv_nxt
     # The window of a SYN is never scaled (RFC 7323 §2.2).
     run = Run(

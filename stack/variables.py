@@ -48,15 +48,18 @@ class Variables:
     lie before ``rush``. ``early`` is how many octets of our SYN the SYN-ACK acknowledged.
     ``starved``: the application has more than the send buffer takes. ``ecn``: both ends are
     ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ect_all`` that for other segments, ``ece``
-    and ``cwr`` the flags that segments and the next new octets carry. ``opening`` is Fast Open until the connection
-    stands, ``fast_opened`` whether a SYN's text was taken whole (RFC 7413). ``path`` searches for the path's MTU
-    (None: DISABLED), ``raised`` is what of its latest raise is to be verified; ``head`` and ``head_sendings`` tell
-    how often the first segment was sent again. ``*_at`` are deadlines, infinite when the timer is off.
+    and ``cwr`` the flags that segments and the next new octets carry. ``accurate``: these flags count marks (RFC
+    9768), ``marks_seen`` that came here and ``marks_told`` that the peer has told of. ``opening`` is Fast Open
+    until the connection stands, ``fast_opened`` whether a SYN's text was taken whole (RFC 7413). ``path`` searches
+    for the path's MTU (None: DISABLED), ``raised`` is what of its latest raise is to be verified; ``head`` and
+    ``head_sendings`` tell how often the first segment was sent again. ``*_at`` are deadlines, infinite when the
+    timer is off.
     """
 
     __slots__ = (
         "_events",
         "_overhead",
+        "accurate",
         "ack_now",
         "announced_mss",
         "challenge_from",
@@ -98,6 +101,8 @@ class Variables:
         "linger_at",
         "loss",
         "loss_at",
+        "marks_seen",
+        "marks_told",
         "max_snd_wnd",
         "now",
         "octets_in",
@@ -220,6 +225,9 @@ class Variables:
         self.ecn_recover = iss
         self.ect = 0
         self.ect_all = 0
+        self.accurate = False
+        self.marks_seen = 0
+        self.marks_told = 0
         self.ece = 0
         self.cwr = 0
         self.sampled_options = NO_OPTIONS

@@ -35,10 +35,6 @@ def _number(field: str, scale: float = 1.0) -> _Rule:
     return rule
 
 
-def _choice(field: str, names: dict[str, Any]) -> _Rule:
-    return lambda value: {field: names[value]} if value in names else None
-
-
 def _only(*values: str) -> _Rule:
     """What the stack does anyway."""
     return lambda value: {} if value in values else None
@@ -108,7 +104,7 @@ _INET: Final[dict[str, _Rule]] = {
     "kern.timecounter.alloweddeviation": _any,
     "net.inet.tcp.rfc1323": _rfc1323,
     "net.inet.tcp.sack.enable": _flag("sack"),
-    "net.inet.tcp.ecn.enable": _choice("ecn", {"0": "off", "1": "offer", "2": "accept"}),
+    "net.inet.tcp.ecn.enable": _choice("ecn", {"0": "off", "1": "offer", "2": "accept", "3": "accurate"}),
     "net.inet.tcp.ecn.plusplus": _choice("ecn_plus", {"0": "off", "1": "syn-ack", "2": "all"}),
     "net.inet.tcp.ecn.maxretries": _number("ecn_retries"),
     "net.inet.tcp.delayed_ack": _delayed_ack,

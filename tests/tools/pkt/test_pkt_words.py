@@ -61,7 +61,6 @@ def test_print_shows_its_arguments() -> None:
     "text",
     [
         "import os",
-        "x = 1",
         "open('/etc/passwd')",
         "assert open('/etc/passwd')",
         "assert ().__class__",
@@ -183,6 +182,8 @@ def applied(name: str, value: str) -> TcpConfig:
         ("net.inet.tcp.rfc1323", "3", "window_scaling", False),
         ("net.inet.tcp.sack.enable", "0", "sack", False),
         ("net.inet.tcp.ecn.enable", "1", "ecn", "offer"),
+        ("net.inet.tcp.ecn.enable", "3", "ecn", "accurate"),
+        ("net.inet.tcp.ecn.plusplus", "2", "ecn_plus", "all"),
         ("net.inet.tcp.ecn.maxretries", "3", "ecn_retries", 3),
         ("net.inet.tcp.insecure_rst", "1", "insecure_rst", True),
         ("net.inet.tcp.insecure_syn", "1", "insecure_syn", True),
@@ -212,7 +213,7 @@ def test_settings_of_both_systems(name: str, value: str, field: str, expected: o
     ("name", "value", "reason"),
     [
         ("net.inet.tcp.nonsense", "1", "setting net.inet.tcp.nonsense: not known"),
-        ("net.inet.tcp.ecn.enable", "3", "the stack has no such behaviour"),
+        ("net.inet.tcp.ecn.enable", "4", "the stack has no such behaviour"),
         ("net.inet.tcp.blackhole", "7", "no such behaviour"),
         ("net.inet.tcp.recvspace", "much", "invalid literal"),
         ("net.inet.tcp.delacktime", "900", "delayed_ack"),
