@@ -27,6 +27,7 @@ class Habits:
     - ``syn_ack_retries``: repetitions of a SYN-ACK (-1: ``syn_retries``).
     - ``ecn_retries``: how many repetitions of a SYN still offer ECN.
     - ``plain_syn_after``: a SYN that was repeated so often carries its MSS alone from then on (0: never).
+    - ``path_mss``: a SYN that is repeated over IPv6 announces no more than the path is known to take.
     - ``no_options``: SYNs carry no options, and the peer's are not looked at.
     - ``hold_syn_text``: a SYN-ACK does not acknowledge the text of the SYN, which a listener leaves out.
 
@@ -64,6 +65,7 @@ class Habits:
     syn_ack_retries: int = -1
     ecn_retries: int = 0
     plain_syn_after: int = 0
+    path_mss: bool = False
     no_options: bool = False
     hold_syn_text: bool = False
     repeat_fin: bool = False

@@ -14,7 +14,7 @@ from edo.options import Options
 from .config import TcpConfig
 from .events import Event, Readable, SoftError, TcpError, Urgent, Writable
 from .run import ACK, Run
-from .states import Trigger, after
+from .states import State, Trigger, after
 from .variables import NEVER, NO_DROPS, NO_OPTIONS, UNOPENED, Variables
 
 __all__ = ["HALF", "MASK", "NEVER", "NO_DROPS", "NO_OPTIONS", "Tcb"]
@@ -25,6 +25,7 @@ HALF: Final = 0x80000000
 _LEAST_MSS: Final = 64
 _LEAST_SEGMENT: Final = 16
 _MAX_WSCALE: Final = 14
+_IPV6: Final = 40
 # Options of a data segment that has timestamps and nothing else, octets (RFC 7323 appendix A).
 _TIMESTAMP_OVERHEAD: Final = 12
 
@@ -92,7 +93,8 @@ class Tcb(Variables):
     def announce_mss(self) -> None:
         """The MSS option to send: what the link's MTU and the application allow (RFC 9293 §3.7.1, RFC 6691)."""
         config = self.config
-        room = config.mtu - config.ip_header - 20
+        told = config.path_mss and config.ip_header == _IPV6
+        room = (min(config.mtu, self.path_mtu_octets) if told else config.mtu) - config.ip_header - 20
         self.announced_mss = min(room, config.mss) if config.mss else room
 
     def resize(self) -> None:
@@ -123,6 +125,8 @@ class Tcb(Variables):
         self.now = now
         before = self.segment_size
         self.path_mtu_octets = mtu
+        if self.config.path_mss and self.state is State.SYN_SENT:
+            self.announce_mss()
         self.resize()
         if self.segment_size < before and self.control is not UNOPENED:
             self.control.cwnd = max(self.control.cwnd * self.segment_size // before, self.segment_size)

@@ -28,6 +28,7 @@ PROFILE = Profile(
         open_timeout=75.0,
         ecn_retries=1,
         bsd_icmp=True,
+        path_mss=True,
         cwr_on_resent=True,
         marks_on_acks=True,
         bsd_updates=True,
