@@ -27,6 +27,6 @@ def size(tcb: Tcb) -> int:
     if srtt > 0.0:
         gain = 2.0 if 2 * control.cwnd < control.ssthresh else 1.2
         octets = gain * max(control.cwnd, tcb.snd_nxt - tcb.snd_una) / srtt * _SHARE
-    octets += _LONGEST >> min(int(tcb.rtt.least / _NEAR), 32)
+        octets += _LONGEST >> min(int(tcb.rtt.least / _NEAR), 32)
     segments = max(int(min(octets, _LONGEST)) // smss, tcb.config.burst_segments)
     return min(segments, max(control.cwnd // smss // 2, 1)) * smss

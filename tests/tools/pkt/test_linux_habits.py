@@ -224,3 +224,23 @@ def test_pair_in_time_wait_is_taken_again_after_the_delay(on: str, after: str, r
         "t.pkt",
     )
     assert outcome.result is Result.PASSED, outcome
+
+
+def test_bursts_before_any_round_trip_was_measured() -> None:
+    """A SYN-ACK that had to go again measures nothing (RFC 6298 §3): bursts are as short as they may be."""
+    outcome = run_text(
+        """`sysctl -q net.ipv4.tcp_timestamps=0`
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 40000 <mss 1000,nop,wscale 7>
++0 > S. 0:0(0) ack 1 <mss 1460,nop,wscale 8>
++1 > S. 0:0(0) ack 1 <mss 1460,nop,wscale 8>
++.1 < . 1:1(0) ack 1 win 400
++0 accept(3, ..., ...) = 4
++0 write(4, ..., 1000) = 1000
++0 > P. 1:1001(1000) ack 1
+""",
+        "t.pkt",
+    )
+    assert outcome.result is Result.PASSED, outcome
