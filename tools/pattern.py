@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
-_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT: Final = np.uint64(29)
+_ODD: Final = 0x9E3779B97F4A7C15
+_SHIFT: Final = 29
 
 
 def pattern(position: int, count: int) -> bytes:
     """Return ``count`` octets (0 or more) of the pattern from octet ``position`` (0 or more) on."""
+    # Loaded only now: it takes longer than all else that a command needs to say what is wrong with its call.
+    import numpy as np
+
     if count <= 0:
         return b""
     first = position // 8
     blocks = np.arange(first + 1, (position + count + 7) // 8 + 1, dtype=np.uint64)
-    blocks *= _ODD
-    blocks ^= blocks >> _SHIFT
+    blocks *= np.uint64(_ODD)
+    blocks ^= blocks >> np.uint64(_SHIFT)
     skip = position - 8 * first
     return blocks.astype(">u8").tobytes()[skip : skip + count]
 

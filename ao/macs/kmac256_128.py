@@ -5,8 +5,6 @@ The draft leaves the customization string of the MAC open; it is taken to be emp
 
 from __future__ import annotations
 
-from Crypto.Hash import KMAC256
-
 from ..octets import Octets
 from .base import Mac, MacAlgorithm
 
@@ -36,6 +34,9 @@ class _Collected:
 
 
 def _kmac(key: bytes, message: bytes, octets: int, customization: bytes = b"") -> bytes:
+    # Loaded only now: few ask for this MAC, and the library takes its time.
+    from Crypto.Hash import KMAC256
+
     running = KMAC256.new(key=key, mac_len=octets, custom=customization)
     running.update(message)
     return bytes(running.digest())

@@ -1,5 +1,7 @@
 """Usage: exit status 2 and one line that names the fault."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,10 @@ def test_help_of_all() -> None:
     assert result.exit_code == 0
     for command in ("serve", "connect", "gateway"):
         assert command in result.stdout
+
+
+def test_a_call_that_does_nothing_loads_nothing_slow() -> None:
+    program = "import sys, tools.cli.main; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "typer" in done.stdout.split()
+    assert {"numpy", "pyroute2", "Crypto", "matplotlib"}.isdisjoint(done.stdout.split())
