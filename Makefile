@@ -8,11 +8,16 @@ WORKERS ?= 2
 # Handed on to pytest, edotun demo or edotun bench.
 ARGS ?=
 
-.PHONY: help deps install demo test check format soak bench clean
+# Percent of stack/ that the tests must reach.
+LINES ?= 95
+BRANCHES ?= 90
+
+.PHONY: help deps install demo test coverage check format soak bench clean
 
 help:
 	@echo "make demo     a 20 MB download between unmodified programs, protected, shown and proven"
 	@echo "make test     all tests"
+	@echo "make coverage what of stack/ the tests reach: at least $(LINES) % of the lines, $(BRANCHES) % of the branches"
 	@echo "make check    ruff and mypy"
 	@echo "make bench    goodput beside the kernel's"
 	@echo "make soak     the long tests"
@@ -35,6 +40,11 @@ demo: deps install
 test: deps install
 	$(BIN)/python -m pytest -n $(WORKERS) --no-fold-skipped $(ARGS)
 
+# Without the tests of whole systems, which run the stack in other processes, and so without root.
+coverage: install
+	$(BIN)/python -m pytest -n $(WORKERS) --ignore tests/system --cov --cov-report json --cov-report= $(ARGS)
+	$(BIN)/python -m tools.covered coverage.json $(LINES) $(BRANCHES)
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,5 +61,5 @@ bench: deps install
 	$(BIN)/edotun bench $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .coverage coverage.json build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
