@@ -19,7 +19,7 @@ from edo.options import Options
 from edo.syneos import oob_payload, read_syn_ack
 
 from ..flow import Flow
-from ..run import RST, Run
+from ..run import RST, SYN, Run
 from ..security import Security
 from ..segment import Segment
 from ..seqnum import extend
@@ -80,7 +80,11 @@ class AgreedA(Agreed):
         if self.stage is Stage.PLAIN:
             self.flow.send(run, out)
         elif self.stage is Stage.SYN_SENT:
-            self._dress_syn(run, out)
+            if run.flags & SYN:
+                self._dress_syn(run, out)
+            else:
+                # A reset: something acknowledged what we never sent (RFC 9293 §3.10.7.3).
+                self.flow.send(run, out)
         elif run.flags & RST:
             self.send_resets()
         elif self.stage is Stage.KEYED:
