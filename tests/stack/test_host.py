@@ -11,8 +11,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.packet import Packet, Raw
 
 from ao.mkt import Mkt, MktTable
-from stack import dial
 from stack.batch import Batch, Checksum
+from stack.config import TcpConfig
 from stack.host import Stack
 from stack.reassembly import LIFETIME
 from stack.run import ACK, RST, SYN
@@ -86,11 +86,11 @@ def test_a_socket_pair_is_used_once() -> None:
     assert caught.value.errno == errno.EADDRINUSE
 
 
-def test_a_peer_has_as_many_connections_as_there_are_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dial, "_PORTS", 50)
-    stack = made("10.0.0.1")
+def test_a_peer_has_as_many_connections_as_there_are_ports() -> None:
+    config = TcpConfig(local_ports=(50_000, 50_049))
+    stack = Stack(["10.0.0.1"], random=random.Random(1).randbytes, config=config)
     ports = {stack.connect(("10.0.0.2", 80), now=0.0).local[1] for _ in range(50)}
-    assert len(ports) == 50
+    assert ports == set(range(50_000, 50_050))
     with pytest.raises(OSError, match="no free port") as caught:
         stack.connect(("10.0.0.2", 80), now=0.0)
     assert caught.value.errno == errno.EADDRNOTAVAIL

@@ -7,8 +7,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, TCP, fragment
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, fragment6
+from scapy.layers.inet import IP, TCP, IPOption, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, fragment6
 from scapy.packet import Raw
 
 from stack.batch import Batch
@@ -155,3 +155,83 @@ def test_the_stack_answers_a_fragmented_segment(version: int) -> None:
     assert deadline is not None
     wire.server.advance(deadline)
     assert wire.server.drops == {"fragment_timeout": 1}
+
+
+def raw(offset: int, payload: bytes, *, more: bool, options: int = 0) -> bytes:
+    """One IPv4 fragment, ``offset`` in octets."""
+    padding: list[object] = [IPOption(b"\x01")] * options
+    packet = IP(src="10.0.0.1", dst="10.0.0.2", id=5, proto=6, flags="MF" if more else 0, frag=offset // 8)
+    packet.options = padding
+    return bytes(packet / Raw(payload))
+
+
+@pytest.mark.parametrize(
+    ("offset", "octets", "more"),
+    [(0, 9, True), (8, 0, False), (65_528, 8, False), (65_520, 1000, False)],
+    ids=["no whole units", "empty", "at the end of all lengths", "beyond it"],
+)
+def test_a_fragment_that_cannot_be_is_malformed(offset: int, octets: int, more: bool) -> None:
+    reassembler = Reassembler()
+    assert reassembler.take(raw(offset, bytes(octets), more=more), 0.0) is FragmentDrop.MALFORMED
+    assert (reassembler.held, reassembler.next_deadline) == (0, None)
+
+
+def test_a_packet_that_becomes_too_long_with_its_options_is_malformed() -> None:
+    """RFC 791 §3.1: the total length has 16 bits; only the first fragment tells how long the header is."""
+    reassembler = Reassembler(limit=1 << 20, pieces=100)
+    last = 65_535 - 20 - 7
+    assert reassembler.take(raw(last // 8 * 8, bytes(7), more=False), 0.0) is None
+    for offset in range(8000, last // 8 * 8, 8000):
+        octets = bytes(min(8000, last // 8 * 8 - offset))
+        assert reassembler.take(raw(offset, octets, more=True), 0.0) is None
+    assert reassembler.take(raw(0, bytes(8000), more=True, options=8), 0.0) is FragmentDrop.MALFORMED
+    assert reassembler.held == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((0, 16, True), (8, 16, True)),
+        ((8, 16, True), (0, 16, True)),
+        ((8, 8, False), (16, 8, False)),
+        ((16, 16, True), (8, 8, False)),
+        ((8, 8, False), (16, 8, True)),
+    ],
+    ids=["behind", "before", "two ends", "end before others", "behind the end"],
+)
+def test_fragments_that_contradict_each_other_end_the_packet(
+    first: tuple[int, int, bool], second: tuple[int, int, bool]
+) -> None:
+    """RFC 5722 §3, RFC 8200 §4.5: nothing of it is used, and nothing that comes later."""
+    reassembler = Reassembler()
+    octets = random.Random(4).randbytes(100)
+    results = [
+        reassembler.take(raw(offset, octets[offset : offset + size], more=more), 0.0)
+        for offset, size, more in (first, second, (32, 8, True))
+    ]
+    assert results == [None, FragmentDrop.OVERLAP, FragmentDrop.OVERLAP]
+    assert reassembler.held == 0
+
+
+def six(*headers: object) -> bytes:
+    packet = IPv6(src="fd00::1", dst="fd00::2")
+    for header in headers:
+        packet = packet / header
+    return bytes(packet)
+
+
+def test_headers_before_the_fragment_header_are_walked_and_bounded() -> None:
+    piece = IPv6ExtHdrFragment(id=1, m=0, offset=0)
+    tcp = TCP(sport=1, dport=2)
+    whole_one = Reassembler().take(six(IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt(), piece, tcp), 0.0)
+    assert isinstance(whole_one, bytes)
+    assert whole_one[-20:-16] == bytes(tcp)[:4]
+    nothing = six(IPv6ExtHdrHopByHop(), tcp)
+    endless = six(*[IPv6ExtHdrDestOpt() for _ in range(20)], piece, tcp)
+    cut = bytearray(six(piece, tcp)[:44])
+    cut[4:6] = (4).to_bytes(2)
+    longer = bytearray(six(piece, tcp))
+    longer[4:6] = (500).to_bytes(2)
+    uneven = six(IPv6ExtHdrFragment(id=1, m=1, offset=0), Raw(bytes(13)))
+    for packet in (nothing, endless, bytes(cut), bytes(longer), uneven):
+        assert Reassembler().take(packet, 0.0) is FragmentDrop.MALFORMED
