@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .habits import Habits
+from .ip_options import check as check_ip_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,10 @@ class TcpConfig(Habits):
     believed and on where TCP-AO ignores it; ``base_mtu`` is the IP packet that such a search starts from
     (BASE_PLPMTU; 0: 1200, with IPv6 1280);
     ``insecure_rst`` and ``insecure_syn`` turn the checks of RFC 5961 §3.2 and §4.2 off: any RST or SYN within the
-    window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``fast_open`` has the settings of
-    RFC 7413.
+    window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``ip_options`` stand in each
+    IPv4 packet, a source route among them as its hops (RFC 9293 §3.9.2); ``source_routes``: who opens by one is
+    answered by its reverse (RFC 9293 §3.9.2.1; RFC 7126 §4.3 advises against it); ``fast_open`` has the settings
+    of RFC 7413.
 
     Habits of Linux, none of them the default: ``rto_granularity`` is the least that the RTO lies above SRTT (G of
     RFC 6298 §2); ``quick_acks`` how many segments in a row are acknowledged at once when a transfer begins (0:
@@ -134,6 +137,8 @@ class TcpConfig(Habits):
     insecure_syn: bool = False
     fast_open: FastOpen = field(default=FastOpen())
     rfc1337: bool = False
+    ip_options: bytes = b""
+    source_routes: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.delayed_ack < 0.5:
@@ -142,6 +147,7 @@ class TcpConfig(Habits):
             raise ValueError("keepalive_idle and keepalive_interval must be more than 0 seconds")
         if not -1 <= self.window_scale <= 14:
             raise ValueError(f"window_scale must be 0 to 14, or -1, not {self.window_scale}")
+        check_ip_options(self.ip_options)
 
     def rounded(self, segment: int) -> TcpConfig:
         """The same with both buffers rounded up to whole segments of ``segment`` octets (``round_buffers``)."""

@@ -22,6 +22,7 @@ from edo.walk import walk
 
 from .connection import Connection
 from .events import Closed, Established, Event, Readable, SoftError, TcpError
+from .ip_options import way_back
 from .ports import Application, Door, FlowKey, Home, Shaking
 from .protection import Protection
 from .run import ACK, PSH, RST, SYN, Run
@@ -54,6 +55,7 @@ class Flow:
         "edo",
         "extension_seen",
         "handshake",
+        "ip_options",
         "key",
         "listener",
         "over",
@@ -72,7 +74,8 @@ class Flow:
         self.connection = connection
         self.edo = edo
         self.protection: Protection = Protection()
-        self.sealer = Sealer(*key, ttl=connection.config.ttl, dscp=connection.config.dscp)
+        self.ip_options = connection.config.ip_options if len(key[0]) == 4 else b""
+        self.mark(connection.config.ttl, connection.config.dscp)
         self.attempt: Application | None = None
         self.listener: Door | None = None
         self.drops: Counter[str] = Counter()
@@ -295,8 +298,28 @@ class Flow:
 
     def mark(self, ttl: int, dscp: int) -> None:
         """Packets have this TTL (1-255) and DSCP (0-63) from now on, else ValueError (RFC 9293 §3.9.1.9)."""
-        self.sealer = Sealer(*self.key, ttl=ttl, dscp=dscp)
-        self.connection.config = replace(self.connection.config, ttl=ttl, dscp=dscp)
+        self.sealer = Sealer(*self.key, ttl=ttl, dscp=dscp, ip_options=self.ip_options)
+        config = self.connection.config
+        if (config.ttl, config.dscp) != (ttl, dscp):
+            self.connection.config = replace(config, ttl=ttl, dscp=dscp)
+
+    def route_back(self, options: bytes, now: float) -> None:
+        """The peer's packet of just now had these IP options: answer by its source route (RFC 9293 §3.9.2.1).
+
+        Where that is allowed, in a connection that was opened passively, and not where the application named one of
+        its own (MUST-52). That of a packet which is not acceptable is not followed, the latest is (SHLD-24).
+        """
+        connection = self.connection
+        config = connection.config
+        if not config.source_routes or config.ip_options or not connection.passive:
+            return
+        self.finish(now)
+        route = way_back(options)
+        if route is None or (connection.state is not State.SYN_RECEIVED and connection.heard_at != now):
+            return
+        self.ip_options = route
+        self._overhead = -1
+        self.mark(config.ttl, config.dscp)
 
     def abort(self) -> None:
         """End the connection at the next output, with RST (RFC 9293 §3.10.5)."""
@@ -379,7 +402,8 @@ class Flow:
             overhead = max(overhead, self.edo.dialect.data_padding)
         if overhead != self._overhead:
             self._overhead = overhead
-            self.connection.set_overhead(overhead)
+            # Options of IP take of a segment's room as well (RFC 9293 §3.7.1).
+            self.connection.set_overhead(overhead + self.sealer.ip_octets - self.connection.config.ip_header)
 
 
 def _same_clock(first: Options, other: Options) -> bool:

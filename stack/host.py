@@ -289,6 +289,8 @@ class Stack:
             flow.receive(segment, now)
             self._received[flow] = None
             self._dirty[flow] = None
+        if ip.header_octets != 20 and ip.version == 4 and (routed := self.flows.get(key)) is not None:
+            routed.route_back(bytes(packet[20 : ip.header_octets]), now)
 
     def _drop(self, flow: Carrier | None, reason: str) -> None:
         if flow is not None:

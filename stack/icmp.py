@@ -11,6 +11,7 @@ from enum import StrEnum
 from .batch import Octets
 from .checksum import checksum, pseudo_header_sum
 from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, IpTemplate, walk_extensions
+from .ip_options import target
 
 _PORTS_AND_SEQ = struct.Struct("!HHI")
 _SHORT = struct.Struct("!H")
@@ -158,6 +159,8 @@ def _error_v4(ip: Ip, number: int, code: int, message: memoryview) -> IcmpError 
     if quote[9] != TCP:
         return IcmpDrop.NOT_TCP
     source, destination = _V4_ADDRESSES.unpack_from(quote, 12)
+    if header_octets > 20:
+        destination = target(bytes(quote[20:header_octets]), destination)
     ports = _PORTS_AND_SEQ.unpack_from(quote, header_octets)
     return IcmpError(4, kind, code, mtu, ip.source, source, ports[0], destination, ports[1], ports[2])
 

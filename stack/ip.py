@@ -195,10 +195,11 @@ class IpTemplate:
     """Makes the IP headers of one direction of one flow.
 
     Addresses have 4 or 16 octets and one family, else ValueError. ``ttl`` 1-255, ``ecn`` 0-3, ``protocol`` 0-255,
-    ``dscp`` 0-63 (RFC 2474 §3), which stands in TOS or Traffic Class above ``ecn``.
+    ``dscp`` 0-63 (RFC 2474 §3), which stands in TOS or Traffic Class above ``ecn``. ``options`` are IPv4's, whole
+    words, 40 octets at most.
     """
 
-    __slots__ = ("_addresses", "_most", "_protocol", "_start", "_sum", "_tos", "_ttl", "header_octets")
+    __slots__ = ("_addresses", "_first", "_most", "_protocol", "_start", "_sum", "_tos", "_ttl", "header_octets")
 
     def __init__(
         self,
@@ -209,6 +210,7 @@ class IpTemplate:
         ecn: int = 0,
         protocol: int = TCP,
         dscp: int = 0,
+        options: bytes = b"",
     ) -> None:
         if len(source) != len(destination) or len(source) not in (4, 16):
             raise ValueError("source and destination must be addresses of one family, 4 or 16 octets each")
@@ -220,10 +222,12 @@ class IpTemplate:
         self._tos = tos
         self._protocol = protocol
         if len(source) == 4:
-            self.header_octets = 20
-            self._most = _LARGEST_V4 - 20
+            self.header_octets = 20 + len(options)
+            self._first = 0x40 | self.header_octets >> 2
+            self._addresses += options
+            self._most = _LARGEST_V4 - self.header_octets
             self._start = 0
-            fixed = _V4_START.pack(0x45, tos, 0, 0, _DONT_FRAGMENT, ttl, protocol, 0)
+            fixed = _V4_START.pack(self._first, tos, 0, 0, _DONT_FRAGMENT, ttl, protocol, 0)
             self._sum = ones_complement_sum(fixed + self._addresses)
         else:
             self.header_octets = 40
@@ -248,10 +252,10 @@ class IpTemplate:
             raise ValueError(f"a packet cannot have {payload_octets} octets of payload, at most {self._most}")
         if self._start:
             return _V6_START.pack(self._start, payload_octets, self._protocol, self._ttl) + self._addresses
-        total = payload_octets + 20
+        total = payload_octets + self.header_octets
         return (
             _V4_START.pack(
-                0x45,
+                self._first,
                 self._tos,
                 total,
                 identification,

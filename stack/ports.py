@@ -103,6 +103,9 @@ class Carrier(Timed, Protocol):
     def mark(self, ttl: int, dscp: int) -> None:
         """Give packets this TTL and DSCP."""
 
+    def route_back(self, options: bytes, now: float) -> None:
+        """A packet of the peer's had these IPv4 options."""
+
     def abort(self) -> None:
         """End the connection at the next output, with RST."""
 

@@ -9,6 +9,7 @@ from edo.plan import Plan
 
 from .checksum import fold, ones_complement_sum, pseudo_header_sum
 from .ip import IpTemplate
+from .ip_options import laid_out
 from .run import ACCURATE, CWR, FIN, PSH, SYN, URG, Keystream, Run
 
 _FIXED = struct.Struct("!HHIIBBHHH")
@@ -21,7 +22,8 @@ class Sealer:
     """Makes the packets of one direction of one connection.
 
     Addresses are 4 or 16 octets each and of one family; ``ttl`` (1-255) and ``dscp`` (0-63) stand in every packet
-    (RFC 9293 §3.9.2).
+    (RFC 9293 §3.9.2). ``ip_options`` are IPv4's as the application gives them; the checksum covers the destination
+    that ends a source route among them (RFC 9293 §3.1).
     """
 
     __slots__ = ("_destination_port", "_ecn", "_ip", "_ip_header", "_ip_size", "_pseudo", "_source_port")
@@ -35,8 +37,10 @@ class Sealer:
         *,
         ttl: int = 64,
         dscp: int = 0,
+        ip_options: bytes = b"",
     ) -> None:
-        self._ip = IpTemplate(source, destination, ttl=ttl, dscp=dscp)
+        first, options = laid_out(ip_options, destination) if ip_options else (destination, b"")
+        self._ip = IpTemplate(source, first, ttl=ttl, dscp=dscp, options=options)
         self._ecn = 0
         self._source_port = source_port
         self._destination_port = destination_port
@@ -87,6 +91,11 @@ class Sealer:
             self._packet(run, seq + start, flags, view[start : start + room], plan, out, sign, cover_options)
             start += room
         self._packet(run, seq + start, last, view[start:], plan, out, sign, cover_options)
+
+    @property
+    def ip_octets(self) -> int:
+        """Octets of each packet's IP header."""
+        return self._ip.header_octets
 
     def _mark(self, ecn: int) -> None:
         """The packets that follow have ``ecn`` in their IP header (RFC 3168 §5)."""

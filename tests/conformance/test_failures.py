@@ -248,6 +248,14 @@ def test_one_lost_answer_to_a_keepalive_is_not_the_end() -> None:
     assert s.state() is State.ESTABLISHED
 
 
+def test_keepalives_come_at_the_interval_that_was_asked_for() -> None:
+    """MUST-27."""
+    s = Script(TcpConfig(keepalive=True, keepalive_idle=60.0, keepalive_interval=10.0))
+    assert len(s.wait(60.0)) == 1
+    assert s.wait(9.9) == []
+    assert len(s.wait(0.1)) == 1
+
+
 def test_keepalives_of_any_segment_that_comes_wait_anew() -> None:
     """MUST-26: data and acknowledgments count alike."""
     for data in (b"", b"data"):

@@ -65,6 +65,17 @@ def test_options_may_stand_in_any_segment_and_unknown_ones_are_passed_over(name:
     assert attempt.report()["drops"] == {}
 
 
+def test_an_option_counts_in_whatever_segment_it_stands() -> None:
+    """MUST-5: timestamps are read, and echoed, in each."""
+    peer = Peer()
+    peer.opened([("MSS", 1460), ("Timestamp", (1000, 0))])
+    for value in (1600, 1700):
+        peer.send(peer.segment("PA", b"data", options=[("Timestamp", (value, 1))]))
+        peer.seq += 4
+        (ack,) = peer.wait(0.1)
+        assert dict(ack[TCP].options)["Timestamp"][1] == value
+
+
 @pytest.mark.parametrize("before", range(4))
 def test_options_need_no_alignment(before: int) -> None:
     """MUST-64."""
@@ -137,6 +148,8 @@ def test_the_effective_mss_is_the_least_of_peer_and_path_less_the_options() -> N
     """MUST-15, MUST-16."""
     assert Script(offer=Options(mss=700)).c.segment_size == 700
     assert Script(TcpConfig(mtu=700)).c.segment_size == 660
+    assert Script(TcpConfig(mss=600), offer=Options(mss=700)).c.segment_size == 600
+    assert Script(TcpConfig(mss=1200), offer=Options(mss=700)).c.segment_size == 700
     assert Script(offer=Options()).c.segment_size == 536
     assert Script(TcpConfig(ip_header=40), offer=Options()).c.segment_size == 1220
     s = Script(offer=Options(mss=700, ts_val=1))

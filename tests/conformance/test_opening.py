@@ -198,6 +198,26 @@ def test_who_opened_is_remembered_in_syn_received() -> None:
     assert attempt.error.errno == errno.ECONNREFUSED
 
 
+def test_another_syn_in_syn_received_means_what_the_open_was() -> None:
+    """MUST-11 (§3.10.7.4, fourth step): back to LISTEN, or a challenge where both sides had called."""
+    peer = Peer()
+    peer.stack.listen(80)
+    peer.send(peer.segment("S"))
+    peer.seq += 1000
+    assert peer.send(peer.segment("S")) == []
+    assert not peer.stack.flows
+    (answer,) = peer.send(peer.segment("S"))
+    assert answer[TCP].flags == "SA"
+    assert answer[TCP].ack == peer.seq + 1
+    active = Peer()
+    active.dialled()
+    active.send(active.segment("S"))
+    active.seq += 1000
+    (answer,) = active.send(active.segment("S"))
+    assert (answer[TCP].flags, answer[TCP].ack) == ("A", ISN + 1)
+    assert active.stack.flows
+
+
 def test_the_peer_is_who_the_application_named() -> None:
     """The pair of sockets names the connection (RFC 9293 §3.3.1)."""
     peer = Peer()

@@ -9,7 +9,11 @@ from scapy.layers.inet import TCP
 from scapy.packet import Packet
 
 from stack.config import TcpConfig
+from stack.socket_core import SocketCore
+from stack.socket_core.numbers import AF_INET, MSG_MORE
+from stack.states import State
 from tests.conformance.peer import ISN, THEM, Peer
+from tests.stack.core.script import Script
 
 
 def texts(peer: Peer) -> list[bytes]:
@@ -37,6 +41,22 @@ def test_nagle_is_a_choice_of_each_connection() -> None:
     assert texts(peer) == [b"two"]
 
 
+def test_a_send_is_pushed_unless_more_is_said_to_follow() -> None:
+    """MAY-15: MSG_MORE is a SEND without PUSH."""
+    peer = Peer()
+    core = SocketCore(peer.stack, family=AF_INET)
+    core.connect(THEM, 999, peer.now)
+    (syn,) = peer.take()
+    peer.ours, peer.ack = syn[TCP].sport, syn[TCP].seq + 1
+    peer.send(peer.segment("SA"))
+    core.send(b"one ", MSG_MORE, peer.now)
+    assert peer.take() == []
+    core.send(b"two", 0, peer.now)
+    (sent,) = peer.take()
+    assert bytes(sent[TCP].payload) == b"one two"
+    assert sent[TCP].flags == "PA"
+
+
 def test_keepalives_are_a_choice_of_each_connection() -> None:
     """MUST-24."""
     peer = Peer()
@@ -49,6 +69,27 @@ def test_keepalives_are_a_choice_of_each_connection() -> None:
     peer.send(peer.segment())
     attempt.configure(config)
     assert peer.wait(100_000.0) == []
+
+
+def test_keepalives_may_be_chosen_from_the_beginning() -> None:
+    """MUST-24."""
+    peer = Peer()
+    peer.stack.listen(80, config=TcpConfig(keepalive=True, keepalive_idle=30.0))
+    (answer,) = peer.send(peer.segment("S"))
+    peer.seq, peer.ack = ISN + 1, answer[TCP].seq + 1
+    peer.send(peer.segment())
+    assert peer.wait(29.0) == []
+    assert len(peer.wait(1.0)) == 1
+
+
+def test_the_user_timeout_ends_it_and_sends_nothing_more() -> None:
+    """MUST-21: three retransmissions fit into three seconds, whatever the number allowed."""
+    s = Script(TcpConfig(user_timeout=3.0))
+    s.write(b"anyone?")
+    assert len(s.wait(2.99)) == 3
+    assert s.state() is State.ESTABLISHED
+    assert s.wait(100.0) == []
+    assert s.state() is State.CLOSED
 
 
 def test_r2_is_a_choice_of_each_connection() -> None:
