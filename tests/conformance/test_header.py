@@ -80,10 +80,11 @@ def test_an_option_counts_in_whatever_segment_it_stands() -> None:
 def test_options_need_no_alignment(before: int) -> None:
     """MUST-64."""
     peer = Peer()
-    options = bytes((1,)) * before + bytes((2, 4, 2, 88, 3, 3, 7)) + bytes((4, 2))
+    options = bytes((1,)) * before + bytes((2, 4, 2, 88, 3, 3, 7)) + bytes((4, 2)) + bytes((8, 10)) + bytes(8)
     attempt = peer.opened(options + bytes(-len(options) % 4))
     connection = attempt.flow.connection
     assert (connection.peer_mss, connection.snd_wscale, connection.sack_ok) == (600, 7, True)
+    assert connection.timestamps
 
 
 def test_the_mss_option_stands_in_syns_only() -> None:
@@ -99,6 +100,11 @@ def test_the_mss_option_stands_in_syns_only() -> None:
             assert len(mss) == bool(tcp.flags.S)
             values += mss
         assert values == [size, size]
+    peer = Peer()
+    attempt = peer.opened()
+    attempt.write(b"data")
+    (plain,) = peer.take()
+    assert plain[TCP].options == [], "nor where no option at all is needed"
 
 
 def test_the_mss_that_is_sent_is_what_the_link_carries() -> None:

@@ -140,6 +140,17 @@ def test_a_syn_from_nobody_is_dropped_silently(source: str) -> None:
     assert peer.stack.drops == {"ip_bad_source": 2}
 
 
+@pytest.mark.parametrize("source", ["::", "::1", "ff02::1"])
+def test_a_syn_from_nobody_is_dropped_silently_over_ipv6(source: str) -> None:
+    """MUST-63."""
+    peer = Peer()
+    peer.stack.listen(80)
+    for port in (80, 81):
+        assert peer.send(IPv6(src=source, dst="fd00::2") / TCP(sport=999, dport=port, flags="S")) == []
+    assert not peer.stack.flows
+    assert peer.stack.drops == {"ip_bad_source": 2}
+
+
 def in_time_wait(options: object) -> Peer:
     """The stack has closed first and lingers."""
     peer = Peer()
