@@ -224,8 +224,7 @@ class Stack:
 
     def take_ready(self) -> list[Owned]:
         """What has events or connections for its owner since the last call."""
-        ready = list(self._ready)
-        self._ready.clear()
+        ready, self._ready = list(self._ready), {}
         return ready
 
     # --- packets in --------------------------------------------------------------------------------------
@@ -366,8 +365,8 @@ class Stack:
         flow = self.flows.get(FlowKey((error.source, error.source_port, error.destination, error.destination_port)))
         if flow is None:
             self.note("icmp_no_connection")
-            return
-        icmp_errors.take(flow, error, now)
+        else:
+            icmp_errors.take(flow, error, now)
 
     # --- for flows, listeners and attempts ---------------------------------------------------------------
 
