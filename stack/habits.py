@@ -33,6 +33,7 @@ class Habits:
 
     Ending:
 
+    - ``ack_crossed``: where SYNs have crossed the peer's SYN-ACK is acknowledged, as Linux does.
     - ``repeat_fin``: an acknowledgment repeats our FIN while that is not acknowledged.
     - ``late_resets``: a reset in CLOSING and LAST-ACK is an error for the application, as before.
     - ``bsd_time_wait``: TIME-WAIT ignores RST (RFC 1337 §3, F1) and whatever has no ACK, and acknowledges all else
@@ -68,6 +69,7 @@ class Habits:
     path_mss: bool = False
     no_options: bool = False
     hold_syn_text: bool = False
+    ack_crossed: bool = False
     repeat_fin: bool = False
     late_resets: bool = False
     bsd_time_wait: bool = False

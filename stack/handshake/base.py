@@ -51,11 +51,23 @@ class Handshake:
                 else:
                     # Crossed SYNs: the SYN-ACK that answers drops the offer where the peer made none (N7).
                     edo.take_syn(segment.options.edo_supported)
+            elif self._answers_crossed(segment, number):
+                edo.take_syn_ack(segment.options.edo_supported)
         elif edo.state is EdoState.UNCONFIRMED and self.acceptable(segment, number):
             edo.accepted(flow_extension(flow, segment))
         flow.extension_seen = flow_extension(flow, segment)
         flow.deliver(segment, number, key, now)
         self._check_settled()
+
+    def _answers_crossed(self, segment: Segment, number: int) -> bool:
+        """Whether it is the peer's SYN-ACK after SYNs have crossed (RFC 9293 §3.5, Figure 8)."""
+        connection = self.flow.connection
+        return (
+            connection.state is State.SYN_RECEIVED
+            and segment.flags & (ACK | RST) == ACK
+            and number == connection.irs
+            and extend(segment.ack, connection.snd_nxt) == connection.iss + 1
+        )
 
     def acceptable(self, segment: Segment, number: int) -> bool:
         """Whether an ACK segment lies in the window and acknowledges nothing unsent (RFC 9293 §3.10.7.4)."""

@@ -44,7 +44,7 @@ class Machine:
         self.dialect = dialect
         self.now = EPOCH
         source = random.Random(1)
-        self.stack = Stack([local], random=source.randbytes, config=config)
+        self.stack = Stack([local], random=source.randbytes, config=config, points=dialect.points)
         self.sent: deque[Segment] = deque()
         self.conversations: list[Conversation] = []
         self.current: Conversation | None = None

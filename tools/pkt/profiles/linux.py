@@ -36,6 +36,7 @@ PROFILE = Profile(
         answer_early_acks=False,
         whole_first_window=True,
         chronograph=True,
+        ack_crossed=True,
     ),
     LINUX,
     Dialect(units=Units.OCTETS, form=FormChoice.LONG, order=OptionOrder.LINUX),
