@@ -99,11 +99,18 @@ def _send_syn_ack(tcb: Tcb, run: Run, now: float) -> None:
     tcb.retries = 0
     tcb.snd_nxt = max(tcb.snd_nxt, tcb.iss + 1)
     tcb.syn_sent_at = now
-    if run.length and not (tcb.passive and tcb.config.hold_syn_text and tcb.opening is None):
+    if run.length and _keeps_syn_text(tcb):
         receiver.take_text(tcb, _without_syn(run), now)
         tcb.out.clear()
     timers.send_syn(tcb)
     timers.start_syn(tcb, now)
+
+
+def _keeps_syn_text(tcb: Tcb) -> bool:
+    """Whether text of the peer's SYN is kept until the connection stands."""
+    if tcb.passive:
+        return tcb.opening is not None or not tcb.config.hold_syn_text
+    return tcb.config.crossed_text
 
 
 def _without_syn(run: Run, flags: int = ACK) -> Run:
@@ -148,6 +155,10 @@ def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
         return
     if not flags & SYN:
         return
+    if acceptable and tcb.config.check_echo and not _echoes_ours(tcb, run, now):
+        tcb.send_reset(run.ack, 0)
+        tcb.drop("bad_echo")
+        return
     _take_syn(tcb, run)
     if not acceptable:
         # Simultaneous open.
@@ -169,6 +180,15 @@ def syn_sent_state(tcb: Tcb, run: Run, now: float) -> None:
         receiver.take_text(tcb, rest, now)
 
 
+def _echoes_ours(tcb: Tcb, run: Run, now: float) -> bool:
+    """Whether the timestamp that a SYN-ACK echoes, if any, is of one of our SYNs."""
+    echo = run.options.ts_ecr
+    if run.options.ts_val is None or not echo:
+        return True
+    age = ((int(now * 1000.0) + tcb.clock_offset) - echo) & MASK
+    return age / 1000.0 <= now - tcb.progress_at + 0.001
+
+
 def _answered(tcb: Tcb, ack: int) -> None:
     """Our SYN is acknowledged, and by ``ack`` as much of its text (RFC 7413 §4.2.2).
 
@@ -184,6 +204,7 @@ def _answered(tcb: Tcb, ack: int) -> None:
         tcb.fast_opened = ack == first + opening.octets
         tcb.octets_out += ack - first
         tcb.early = ack - first
+        tcb.again_to = first + opening.octets
         tcb.snd_nxt = ack
         tcb.wrote = ack > first
         tcb.sending.release(ack)
@@ -227,6 +248,9 @@ def begin_transfer(tcb: Tcb, now: float) -> None:
     pacing.established(tcb)
     if tcb.config.quick_acks:
         tcb.quick = QuickAcks(tcb.config.quick_acks, tcb.config.delayed_ack, now)
+        if tcb.starved:
+            # The application waits to write on: a dialogue is about to begin.
+            tcb.quick.expect_dialogue()
     tcb.loss = recovery.make(tcb)
     tcb.recover = tcb.iss
 

@@ -18,6 +18,7 @@ class FastOpen:
     FastOpenEnabled's off. ``server`` False: no listener opens fast whatever it asks. Without ``client_cookies``
     SYNs carry text and no option, without ``server_cookies`` any text is taken (§7.3: nothing can be spoofed).
     ``pause`` is how long a path is left alone on which Fast Open did not get through, seconds (§4.1.3.1).
+    ``unknown_mss`` is what is taken for the MSS of a peer that never named one, octets (0: RFC 9293 §3.7.1's).
     """
 
     client: bool = True
@@ -26,6 +27,7 @@ class FastOpen:
     client_cookies: bool = True
     server_cookies: bool = True
     pause: float = 3600.0
+    unknown_mss: int = 0
 
 
 @dataclass(frozen=True, slots=True)

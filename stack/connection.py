@@ -46,6 +46,7 @@ class Connection(Tcb):
         self.resize()
         self.snd_nxt = self.iss + 1
         self.sending.append(text)
+        self.sending.mark(push=bool(text), record=False)
         if opening is not None:
             opening.octets = min(opening.octets, len(text))
             self.snd_nxt += opening.octets

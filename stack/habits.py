@@ -30,6 +30,7 @@ class Habits:
     - ``path_mss``: a SYN that is repeated over IPv6 announces no more than the path is known to take.
     - ``no_options``: SYNs carry no options, and the peer's are not looked at.
     - ``hold_syn_text``: a SYN-ACK does not acknowledge the text of the SYN, which a listener leaves out.
+    - ``crossed_text``: the text of a SYN that crosses ours is kept.
 
     Ending:
 
@@ -45,6 +46,8 @@ class Habits:
     - ``drop_syn_fin``: a segment with SYN and FIN is dropped.
     - ``blackhole``: no RST is sent, for a SYN or for all that no connection takes, as if no host were there.
     - ``tolerate_missing_timestamps``: RFC 7323 §3.2's drop of segments without them is not done.
+    - ``check_echo``: a SYN-ACK that echoes no timestamp of ours is reset.
+    - ``whole_sacks``: a SACK block counts for the whole segments in it.
 
     Retransmission:
 
@@ -70,6 +73,7 @@ class Habits:
     no_options: bool = False
     hold_syn_text: bool = False
     ack_crossed: bool = False
+    crossed_text: bool = True
     repeat_fin: bool = False
     late_resets: bool = False
     bsd_time_wait: bool = False
@@ -78,6 +82,8 @@ class Habits:
     drop_syn_fin: bool = False
     blackhole: Literal["off", "syn", "all"] = "off"
     tolerate_missing_timestamps: bool = False
+    check_echo: bool = False
+    whole_sacks: bool = False
     rto_slop: float = 0.0
     cwr_on_resent: bool = False
     ecn_plus: Literal["off", "syn-ack", "all"] = "off"

@@ -47,6 +47,11 @@ class QuickAcks:
     def _begin(self, segments: int) -> None:
         self.left = max(self.left, min(segments // 2 or _LEAST, self.most))
 
+    def expect_dialogue(self) -> None:
+        """Octets are about to be sent: if soon, they begin a dialogue; until then all goes at once."""
+        self.delay = self.least
+        self.left = self.most
+
     def data_sent(self, now: float) -> None:
         """Octets go out: soon after some came they are an answer."""
         if now - self.came_at < self.delay:

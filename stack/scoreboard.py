@@ -62,9 +62,10 @@ class Scoreboard:
         self._lost_to = 0
         self._next = 0
 
-    def sent(self, start: int, end: int, now: float) -> None:
-        """Record that [start, end), next after all others, was sent for the first time."""
+    def sent(self, start: int, end: int, now: float, *, again: bool = False) -> None:
+        """Record that [start, end), behind all others, was sent for the first time or, after a SYN, ``again``."""
         record = Sent(start, end, now)
+        record.resent = again
         self.records.append(record)
         self.starts.append(start)
         self.flight.launch(record)
@@ -237,6 +238,18 @@ class Scoreboard:
             self._lose(records[index])
             index += 1
         self._lost_to = upto
+
+    def whole(self, left: int, right: int, smss: int) -> tuple[int, int]:
+        """The part of [left, right) that consists of whole segments of ``smss`` octets as they were sent."""
+        records = self.records
+        if records:
+            first = records[max(bisect_right(self.starts, left) - 1, 0)]
+            if left > first.start:
+                left = min(first.start + -(-(left - first.start) // smss) * smss, first.end)
+            last = records[max(bisect_left(self.starts, right) - 1, 0)]
+            if right < last.end:
+                right = last.start + (right - last.start) // smss * smss
+        return left, right
 
     def mark_head_lost(self, octets: int) -> None:
         """Take the first ``octets`` for lost (RFC 6582 §3.2), even where they were sent again before."""

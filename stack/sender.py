@@ -320,7 +320,8 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float, smss: int = 0) -> No
     tcb.octets_out += min(end, stream_end) - start
     if tcb.dupacks and tcb.recovery == OPEN:
         tcb.limited += end - start
-    if (end - start) % smss:
+    again_to = tcb.again_to
+    if end > again_to and (end - max(start, again_to)) % smss:
         tcb.snd_sml = end
     options = ack_options(tcb, now)
     while start < end:
@@ -332,7 +333,10 @@ def _send_range(tcb: Tcb, start: int, end: int, now: float, smss: int = 0) -> No
                 upto = end
         if tcb.sending.records is not None:
             upto = tcb.sending.records.first(start, upto)
-        board.sent(start, upto, now)
+        if start < again_to:
+            upto = min(upto, again_to)
+            tcb.retransmissions += 1
+        board.sent(start, upto, now, again=start < again_to)
         _emit(tcb, start, upto, options, smss, tcb.ect, tcb.cwr)
         tcb.cwr = 0
         start = upto

@@ -45,7 +45,8 @@ class Variables:
     phase of loss recovery, ``recover`` its recovery point, ``announced_mss`` the MSS option that is sent:
     octets of a segment without options (RFC 6691). ``softly`` is the last soft error since octets were
     acknowledged. ``corked``: a last segment that is not full waits for more octets, unless they
-    lie before ``rush``. ``early`` is how many octets of our SYN the SYN-ACK acknowledged.
+    lie before ``rush``. ``early`` is how many octets of our SYN the SYN-ACK acknowledged,
+    up to ``again_to`` the others go again.
     ``starved``: the application has more than the send buffer takes. ``ecn``: both ends are
     ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ect_all`` that for other segments, ``ece``
     and ``cwr`` the flags that segments and the next new octets carry. ``accurate``: these flags count marks (RFC
@@ -61,6 +62,7 @@ class Variables:
         "_overhead",
         "accurate",
         "ack_now",
+        "again_to",
         "announced_mss",
         "challenge_from",
         "challenges",
@@ -256,6 +258,7 @@ class Variables:
         self.rush = iss
         self.starved = False
         self.early = 0
+        self.again_to = iss
         self.chronograph = Chronograph() if config.chronograph else None
         self.usage: Usage | None = Usage(iss) if config.grow_half_used else None
         self.pacer: Pacer | None = None

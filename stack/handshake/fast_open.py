@@ -24,9 +24,12 @@ _OPTION_SPACE: Final = 40
 _LARGEST_MSS: Final = {20: 1460, 40: 1440}
 
 
-def text_room(mss: int, mtu: int, ip_header: int) -> int:
-    """How many octets the text of a SYN may have where the peer's ``mss`` is known, or 0 (RFC 7413 §4.1.3)."""
-    known = mss or DEFAULT_MSS[ip_header]
+def text_room(mss: int, mtu: int, ip_header: int, unknown: int = 0) -> int:
+    """How many octets the text of a SYN may have where the peer's ``mss`` is known, or 0 (RFC 7413 §4.1.3).
+
+    ``unknown``: what is taken for an MSS that is not known (0: what RFC 9293 §3.7.1 says).
+    """
+    known = mss or unknown or DEFAULT_MSS[ip_header]
     return max(min(known, _LARGEST_MSS[ip_header], mtu - ip_header - 20) - _OPTION_SPACE, 0)
 
 
@@ -39,7 +42,7 @@ def offer(flow: Flow, settings: FastOpen, now: float) -> FastOpening | None:
     config = flow.connection.config
     known = peers.fast_open_cookie(local, remote, now)
     mss = 0 if known is None else known.mss
-    room = text_room(mss, config.mtu, config.ip_header)
+    room = text_room(mss, config.mtu, config.ip_header, settings.unknown_mss)
     if not settings.client_cookies:
         return FastOpening(None, octets=room)
     if known is None or not known.cookie:

@@ -28,6 +28,8 @@ def update(tcb: Tcb, run: Run) -> int:
     for left, right in run.options.sack:
         start = extend(left, una)
         end = extend(right, una)
+        if tcb.config.whole_sacks and start < end:
+            start, end = board.whole(start, end, tcb.segment_size)
         if start < end <= tcb.snd_nxt:
             fresh += board.mark_sacked(start, end)
     return fresh

@@ -199,6 +199,7 @@ class SocketCore(SocketBase):
         if flags & MSG_FASTOPEN:
             raise SocketError(errno.EOPNOTSUPP)
         if self._phase is Phase.CONNECTING and not self._write_shut:
+            self._starve(starved=bool(data))
             return Blocked(Event.CONNECTED, errno.EAGAIN)
         if self._error:
             raise SocketError(self._take_error())

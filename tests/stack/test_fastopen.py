@@ -17,6 +17,7 @@ from stack.attempt import Attempt
 from stack.config import FastOpen, TcpConfig
 from stack.events import Closed
 from stack.fastopen_cookies import FastOpenCookies, Found
+from stack.handshake.fast_open import text_room
 from stack.listener import Listener
 from stack.peers import FastOpenCookie, Peers
 from stack.run import ACK, SYN
@@ -490,6 +491,20 @@ def test_text_that_is_taken_in_part_goes_on_from_there() -> None:
     assert not attempt.flow.connection.fast_opened
     # Something was taken: no reason to leave the path alone.
     assert not peer.stack.peers.fast_open_in_doubt(*_path(attempt), now=peer.now)
+
+
+def test_text_that_goes_again_counts_as_sent_again() -> None:
+    peer = Peer()
+    attempt, _ = dialled(peer, bytes(100))
+    answer(peer, 40)
+    assert attempt.flow.connection.retransmissions == 1
+    assert attempt.flow.connection.scoreboard.records[0].resent
+
+
+def test_what_is_taken_for_an_mss_that_is_not_known() -> None:
+    assert text_room(0, 1500, 20) == 496
+    assert text_room(0, 1500, 20, 1460) == 1420
+    assert text_room(940, 1500, 20, 1460) == 900
 
 
 def test_an_acknowledgment_beyond_the_text_is_refused() -> None:

@@ -133,6 +133,8 @@ class Calls(Polling):
 
         def attempt() -> Done:
             core = SocketCore(self.machine.stack, family=family, profile=self.profile.sockets)
+            if self.profile.latest_socket:
+                self.machine.begin()
             return self._new(call, resolver.place, Descriptor(core, waits=not bits & _NONBLOCK))
 
         return attempt
@@ -182,7 +184,7 @@ class Calls(Polling):
             # FreeBSD's accepted sockets inherit O_NONBLOCK, Linux's do not.
             waits = descriptor.waits if self.profile.name == "freebsd" else not flags & _NONBLOCK
             done = self._new(call, resolver.place, Descriptor(child, waits=waits))
-            self.machine.accepted(child.getsockname()[1], child.getpeername()[1])
+            self.machine.accepted(child.getsockname()[1], child.remote[1])
             return done
 
         return attempt
@@ -225,6 +227,10 @@ class Calls(Polling):
                         return Done(taken)
                     return self._waiting(descriptor, answer, flags)
                 taken += answer
+                waits = descriptor.waits and not flags & n.MSG_DONTWAIT
+                if waits and not core.ready(self.machine.now) & Event.CONNECTED:
+                    # It has opened fast, and does not return before the connection stands.
+                    return Blocked(Event.CONNECTED, errno.EINPROGRESS)
                 if taken >= len(data):
                     return Done(taken)
 
@@ -240,6 +246,8 @@ class Calls(Polling):
     def _sendto(self, call: CallSpec, resolver: Resolver) -> Try:
         data = resolver.octets(call.arguments[1], resolver.number(call.arguments[2], "a length"))
         flags = self._flags(call, resolver)
+        if flags & n.MSG_FASTOPEN and str(call.arguments[4]) == "AF_UNSPEC":
+            return lambda: Done(-1, errno.EOPNOTSUPP)
         if not flags & n.MSG_FASTOPEN:
             return self._send_all(call, resolver, data, flags)
         address = self._address(resolver.address(call.arguments[4]), self.ground.family, own=False)

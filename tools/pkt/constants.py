@@ -12,6 +12,7 @@ from stack.states import State
 _OWN: Final = {name: value for name, value in vars(numbers).items() if name.isupper() and not name.startswith("_")}
 _MORE: Final = {
     "NULL": 0,
+    "AF_UNSPEC": 0,
     "PF_INET": 2,
     "PF_INET6": 10,
     "IPPROTO_ICMP": 1,

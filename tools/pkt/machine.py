@@ -51,6 +51,7 @@ class Machine:
         self.listening_port: int | None = None
         self.on_step: Callable[[], None] = lambda: None
         self._next_port = _FIRST_PORT
+        self._past: list[Ends] = []
         self._counted: Counter[str] = Counter()
 
     # --- time ------------------------------------------------------------------------------------------------
@@ -130,6 +131,17 @@ class Machine:
             port = self.listening_port or 8080
             self.current = self._conversation(Ends(self.remote, self._next_port, self.local, port))
         return self.current
+
+    def begin(self) -> None:
+        """The script makes a socket: what connections before it still send is not looked at."""
+        self._past = [known.ends for known in self.conversations]
+        self.current = None
+
+    def forget_past(self) -> None:
+        """Leave out what is next of what was sent by connections of sockets before the latest."""
+        current = self.current.ends if self.current is not None else None
+        while self.sent and (ends := self.sent[0].ends.reverse) in self._past and ends != current:
+            self.sent.popleft()
 
     def conversation_of(self, segment: Segment) -> Conversation:
         """The conversation of a segment that the stack sent."""

@@ -251,6 +251,28 @@ def test_measurements_leave_out_what_was_sent_again() -> None:
     assert board.acked_sent_at == -1.0, "an acknowledgment that covers both tells nothing"
 
 
+def test_whole_segments_of_a_range() -> None:
+    board = Scoreboard()
+    board.sent(0, 3000, 1.0)
+    board.sent(3000, 3500, 1.0)
+    board.sent(3500, 4500, 1.0)
+    assert board.whole(0, 4500, 1000) == (0, 4500)
+    assert board.whole(1, 2999, 1000) == (1000, 2000)
+    assert board.whole(1000, 2000, 1000) == (1000, 2000)
+    assert board.whole(2500, 3500, 1000) == (3000, 3500), "a last segment may be short"
+    assert board.whole(3000, 3400, 1000) == (3000, 3000)
+    left, right = board.whole(3600, 4400, 1000)
+    assert left >= right
+    assert Scoreboard().whole(5, 10, 1000) == (5, 10)
+
+
+def test_octets_of_a_syn_that_go_again_are_no_measure() -> None:
+    board = Scoreboard()
+    board.sent(0, 100, 1.0, again=True)
+    board.acknowledge(100)
+    assert board.acked_sent_at == -1.0
+
+
 def test_a_peer_cannot_split_records_without_end() -> None:
     board = Scoreboard()
     board.sent(0, 1_000_000, 1.0)

@@ -201,8 +201,8 @@ _TIME_WAIT = """
 +0 setsockopt(3, SOL_IP, IP_LOCAL_PORT_RANGE, [0xdeaddead], 4) = 0
 +0 getsockopt(3, SOL_IP, IP_LOCAL_PORT_RANGE, [0xdeaddead], [4]) = 0
 +0 connect(3, ..., ...) = -1 EINPROGRESS
-+0 > 57005 > 8080 S 0:0(0) <...>
-+0 < S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 3001 ecr 1001>
++0 > 57005 > 8080 S 0:0(0) <mss 1460,sackOK,TS val 1000 ecr 0,nop,wscale 8>
++0 < S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 3001 ecr 1000>
 +0 > . 1:1(0) ack 1 <...>
 +0 close(3) = 0
 +0 > F. 1:1(0) ack 1 <...>

@@ -15,9 +15,9 @@ from stack.socket_core.profile import Profile as SocketHabits
 class Profile:
     """How a script's system behaves: ``config`` of TCP, ``sockets``, ``dialect`` (order of options, EDO's form).
 
-    ``echoes``: a timestamp's echo is looked at.
-    ``definitions`` are words that stand for others where the system's scripts are run. ``listening_edo`` and
-    ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens;
+    ``echoes``: a timestamp's echo is looked at. ``latest_socket``: segments of connections of earlier sockets than
+    the latest are not. ``definitions`` are words that stand for others where the system's scripts are run.
+    ``listening_edo`` and ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens;
     ``defined`` are the names that hold in ``#ifdef``.
     """
 
@@ -28,5 +28,6 @@ class Profile:
     listening_edo: str = "off"
     dialling_edo: str = "off"
     echoes: bool = True
+    latest_socket: bool = False
     definitions: Mapping[str, str] = field(default_factory=dict)
     defined: frozenset[str] = frozenset()

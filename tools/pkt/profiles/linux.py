@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edo.codepoints import Dialect, FormChoice, OptionOrder, Units
-from stack.config import TcpConfig
+from stack.config import FastOpen, TcpConfig
 from stack.socket_core.profile import LINUX
 
 from .base import Profile
@@ -37,11 +37,20 @@ PROFILE = Profile(
         whole_first_window=True,
         chronograph=True,
         ack_crossed=True,
+        tolerate_missing_timestamps=True,
+        crossed_text=False,
+        whole_sacks=True,
+        check_echo=True,
+        soft_errors_end_opening=True,
+        # net.ipv4.tcp_fastopen 0x403: both ends, and any listener.
+        fast_open=FastOpen(pending=1 << 16, pause=0.0, unknown_mss=1460),
     ),
     LINUX,
     Dialect(units=Units.OCTETS, form=FormChoice.LONG, order=OptionOrder.LINUX),
     # Google's packetdrill looks at the value alone.
     echoes=False,
+    # And at the connection of the latest socket.
+    latest_socket=True,
     definitions={
         # The cookies of 192.0.2.1 at 192.168.0.1 under a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4 and a key of zeros.
         "TFO_COOKIE": "3021b9d889017eeb",

@@ -1,0 +1,103 @@
+"""How Linux opens connections, and which of several sockets its scripts are about."""
+
+from __future__ import annotations
+
+from stack.config import TcpConfig
+from tools.pkt.run import Outcome, Result, run_text
+
+_DIAL = """
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS
+"""
+_WAITING = """
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0...0.1 connect(3, ..., ...) = 0
+"""
+
+
+def _run(events: str, timestamps: int = 0) -> Outcome:
+    return run_text(f"`sysctl -q net.ipv4.tcp_timestamps={timestamps}`\n{events}", "t.pkt")
+
+
+def _passes(events: str, timestamps: int = 0) -> None:
+    outcome = _run(events, timestamps)
+    assert outcome.result is Result.PASSED, outcome
+    assert outcome.profile == "linux"
+
+
+def test_what_connections_of_earlier_sockets_send_is_not_looked_at() -> None:
+    events = f"""{_WAITING}
+* > S 0:0(0) <mss 1460,nop,nop,sackOK,nop,wscale 8>
+0.1 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK,nop,nop>
++0 > . 1:1(0) ack 1
++0 write(3, ..., 100) = 100
++0 > P. 1:101(100) ack 1
++0 close(3) = 0
++0 > F. 101:101(0) ack 1
++0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 4
++5 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 connect(4, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <mss 1460,nop,nop,sackOK,nop,wscale 8>
+"""
+    # The first is repeating what was not acknowledged.
+    _passes(events)
+    assert run_text(f"--profile=own\n{events}", "t.pkt").result is Result.FAILED
+
+
+def test_syn_ack_that_echoes_no_timestamp_of_ours_is_reset() -> None:
+    assert not TcpConfig().check_echo
+    syn = "+0 > S 0:0(0) <mss 1460,sackOK,TS val 1000 ecr 0,nop,wscale 8>\n"
+    _passes(
+        f"{_DIAL}{syn}"
+        "+0.1 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK,TS val 7 ecr 900,nop,wscale 8>\n"
+        "+0 > R 1:1(0)\n"
+        "+0.1 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK,TS val 7 ecr 1000,nop,wscale 8>\n"
+        "+0 > . 1:1(0) ack 1 <nop,nop,TS val 1200 ecr 7>\n",
+        timestamps=1,
+    )
+
+
+def test_text_of_a_syn_that_crosses_ours_is_left_out() -> None:
+    assert TcpConfig().crossed_text
+    _passes(
+        f"{_DIAL}+0 > S 0:0(0) <mss 1460,nop,nop,sackOK,nop,wscale 8>\n"
+        "+0.1 < S 0:100(100) win 5000 <mss 1000,sackOK,nop,nop>\n"
+        "+0 > S. 0:0(0) ack 1 <...>\n"
+    )
+
+
+def test_first_octets_after_a_waiting_write_are_part_of_a_dialogue() -> None:
+    answered = """
+* > S 0:0(0) <mss 1460,nop,nop,sackOK,nop,wscale 8>
+0.1 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK,nop,nop>
+"""
+    # Nothing waited to be written: what comes is acknowledged at once.
+    _passes(
+        f"{_WAITING}{answered}+0 > . 1:1(0) ack 1\n+0.1 < P. 1:101(100) ack 1 win 5000\n+0 > . 1:1(0) ack 101\n"
+    )
+
+
+def test_sack_blocks_count_for_whole_segments() -> None:
+    assert not TcpConfig().whole_sacks
+    events = """
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 40000 <mss 1000,sackOK,nop,nop,nop,wscale 7>
++0 > S. 0:0(0) ack 1 <mss 1460,nop,nop,sackOK,nop,wscale 8>
++.02 < . 1:1(0) ack 1 win 400
++0 accept(3, ..., ...) = 4
++0 write(4, ..., 4000) = 4000
++0 > P. 1:4001(4000) ack 1
++.02 < . 1:1(0) ack 1 win 400 <sack 1501:3501,nop,nop>
+"""
+    _passes(f"{events}+0 %{{ assert tcpi_sacked == 1, tcpi_sacked }}%\n")
+
+
+def test_no_address_is_no_peer_of_a_fast_open() -> None:
+    outcome = _run("""
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 sendto(3, ..., 100, MSG_FASTOPEN, AF_UNSPEC, ...) = -1 EOPNOTSUPP
+""")
+    assert outcome.result is Result.PASSED, outcome
