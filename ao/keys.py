@@ -9,6 +9,7 @@ from .messages import Flag
 from .mkt import Mkt
 from .schedule import Schedule, encryption_key
 from .suite import Suite
+from .tally import Tally
 from .traffic_keys import SocketPair, context
 
 
@@ -17,9 +18,20 @@ class Key:
 
     ``send_id`` is the KeyID sent, ``recv_id`` the KeyID accepted (0-255); ``mac_octets`` the MAC's length;
     ``sign`` and ``check`` make and verify MACs; ``encrypt`` and ``decrypt`` are None where the payload stays clear.
+    ``tally`` counts what was verified; keys of one tuple on one connection share it.
     """
 
-    __slots__ = ("check", "cover_options", "decrypt", "encrypt", "mac_octets", "recv_id", "send_id", "sign")
+    __slots__ = (
+        "check",
+        "cover_options",
+        "decrypt",
+        "encrypt",
+        "mac_octets",
+        "recv_id",
+        "send_id",
+        "sign",
+        "tally",
+    )
 
     def __init__(
         self,
@@ -31,7 +43,9 @@ class Key:
         encrypt: PositionCipher | None = None,
         decrypt: PositionCipher | None = None,
         cover_options: bool = True,
+        tally: Tally | None = None,
     ) -> None:
+        self.tally = tally or Tally()
         self.send_id = send_id
         self.recv_id = recv_id
         self.mac_octets = mac_octets
@@ -68,6 +82,11 @@ class KeyRing:
         self._by_send_id: dict[int, Key] = {}
         for key in (current, *others):
             self.add(key)
+
+    @property
+    def tallies(self) -> dict[int, Tally]:
+        """What each key has verified, by its recv_id."""
+        return {recv_id: key.tally for recv_id, key in self._by_recv_id.items()}
 
     def find(self, key_id: int) -> Key | None:
         """Return the key that verifies a segment with KeyID ``key_id`` (0-255)."""
@@ -147,10 +166,10 @@ def syn_receive(mkt: Mkt, pair: SocketPair, remote_isn: int) -> SegmentMac:
     return direction.mac(mkt.algorithm, mkt.option_mac_octets, mkt.secret, mkt.cover_options)
 
 
-def configured_key(mkt: Mkt, pair: SocketPair, local_isn: int, remote_isn: int) -> Key:
+def configured_key(mkt: Mkt, pair: SocketPair, local_isn: int, remote_isn: int, tally: Tally | None = None) -> Key:
     """Return the key of a configured tuple for everything but SYNs without ACK, SYN-ACKs included.
 
-    ``local_isn`` and ``remote_isn`` are the 32-bit sequence numbers of the two SYNs.
+    ``local_isn`` and ``remote_isn`` are the 32-bit sequence numbers of the two SYNs; ``tally`` goes on counting.
     """
     there = _Direction(pair, local_isn, remote_isn, mkt.zero_local, mkt.zero_remote)
     here = _Direction(pair.reverse, remote_isn, local_isn, mkt.zero_remote, mkt.zero_local)
@@ -164,6 +183,7 @@ def configured_key(mkt: Mkt, pair: SocketPair, local_isn: int, remote_isn: int) 
         None if cipher is None else there.cipher(cipher, mkt.secret),
         None if cipher is None else here.cipher(cipher, mkt.secret),
         mkt.cover_options,
+        tally,
     )
 
 

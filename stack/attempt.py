@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import replace
 
+from . import ao_counters
 from .config import TcpConfig
 from .events import Closed, Event, TcpError
 from .intent import Dial
@@ -255,6 +256,7 @@ class Attempt:
             "octets_out": connection.octets_out,
             "retransmissions": connection.retransmissions + self._retransmissions,
             "drops": dict(sorted(drops.items())),
+            "ao": ao_counters.of_connection(self.flow) if self.flow.protection.tallies else None,
             "session_id": security["session_id"],
             "authenticated": security["authenticated"],
             "path": None,

@@ -7,8 +7,11 @@ has changed nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ao.keys import Key, KeyRing
 from ao.reasons import AoDrop
+from ao.tally import Tally
 from edo.codepoints import Dialect
 from edo.extended import find_extension
 from edo.fast import find_ao, has_md5
@@ -49,6 +52,11 @@ class Protection:
         """Whether segments carry a MAC, which lets EDO take its short form."""
         return False
 
+    @property
+    def tallies(self) -> Mapping[int, Tally]:
+        """What was verified under each key, by its RecvID."""
+        return {}
+
     def open(self, segment: Segment, number: int) -> Verdict:
         """Judge a segment whose 64-bit stream number is ``number``."""
         if self._refuse_ao and find_ao(segment.spans)[0] != -1:
@@ -71,7 +79,9 @@ def verify(segment: Segment, number: int, key: Key, ao_offset: int, ao_octets: i
         return AoDrop.sne_underflow
     keep = () if key.cover_options else kept_spans(segment, ao_offset, ao_octets, dialect)
     if not key.check.verify(number >> 32, segment.tcp, segment.data_offset, ao_offset, keep):
+        key.tally.bad += 1
         return AoDrop.ao_bad_mac
+    key.tally.good += 1
     return key
 
 
@@ -101,11 +111,12 @@ def locate_ao(segment: Segment) -> tuple[int, int] | AoDrop | EdoDrop | None:
 class KeyedProtection(Protection):
     """Segments under the keys of a ring: TCP-AO on each, the payload encrypted where the key has a cipher."""
 
-    __slots__ = ("_dialect", "ring")
+    __slots__ = ("_dialect", "_tallies", "ring")
 
     def __init__(self, ring: KeyRing, dialect: Dialect) -> None:
         super().__init__()
         self.ring = ring
+        self._tallies: Mapping[int, Tally] = {}
         self._dialect = dialect
 
     @property
@@ -119,6 +130,10 @@ class KeyedProtection(Protection):
     @property
     def authenticates(self) -> bool:
         return True
+
+    @property
+    def tallies(self) -> Mapping[int, Tally]:
+        return self._tallies or self.ring.tallies
 
     def open(self, segment: Segment, number: int) -> Verdict:
         place = locate_ao(segment)
@@ -138,4 +153,6 @@ class KeyedProtection(Protection):
         sealer.seal(run, plan, room, out, key.sign, key.encrypt, key.cover_options)
 
     def wipe(self) -> None:
+        # What was counted can be read when the keys are gone.
+        self._tallies = self.tallies
         self.ring.wipe()

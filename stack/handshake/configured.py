@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ao.keys import Key, KeyRing, configured_key, syn_receive, syn_send
 from ao.mkt import Mkt, MktTable
 from ao.reasons import AoDrop
+from ao.tally import Tally
 from ao.traffic_keys import SocketPair
 from edo.codepoints import Dialect
 from edo.plan import Plan
@@ -24,7 +27,7 @@ class ConfiguredProtection(Protection):
     that holds a key for every MKT of the pair (RFC 5925 §4.4). A segment without TCP-AO is never accepted.
     """
 
-    __slots__ = ("_dialect", "_local_isn", "_mkt", "_pair", "_ring", "_table")
+    __slots__ = ("_dialect", "_local_isn", "_mkt", "_pair", "_ring", "_table", "_tallies")
 
     def __init__(self, table: MktTable, mkt: Mkt, pair: SocketPair, local_isn: int, dialect: Dialect) -> None:
         super().__init__()
@@ -33,6 +36,7 @@ class ConfiguredProtection(Protection):
         self._pair = pair
         self._local_isn = local_isn
         self._ring: KeyRing | None = None
+        self._tallies: dict[int, Tally] = {}
         self._dialect = dialect
 
     @property
@@ -50,6 +54,15 @@ class ConfiguredProtection(Protection):
     @property
     def authenticates(self) -> bool:
         return True
+
+    @property
+    def tallies(self) -> Mapping[int, Tally]:
+        return self._tallies
+
+    def _key(self, mkt: Mkt, remote_isn: int) -> Key:
+        """The connection's key of a tuple; what it verifies is counted with what its like did before."""
+        tally = self._tallies.setdefault(mkt.recv_id, Tally())
+        return configured_key(mkt, self._pair, self._local_isn, remote_isn, tally)
 
     @property
     def mac(self) -> str:
@@ -80,11 +93,11 @@ class ConfiguredProtection(Protection):
             if mkt is None:
                 return AoDrop.ao_key_not_found
             if segment.flags & (SYN | ACK) == SYN:
-                return _open_syn(mkt, self._pair, segment, offset, octets, self._dialect, self._local_isn)
+                return self._open_syn(mkt, segment, offset, octets)
             # SYN-SENT: a SYN-ACK, and nothing else, tells the peer's ISN.
             if not segment.flags & SYN:
                 return AoDrop.ao_key_not_found
-            key = configured_key(mkt, self._pair, self._local_isn, segment.seq)
+            key = self._key(mkt, segment.seq)
             return verify(segment, segment.seq, key, offset, octets, self._dialect)
         found = ring.find(key_id)
         if found is None:
@@ -94,15 +107,28 @@ class ConfiguredProtection(Protection):
             ring.learn(segment.tcp[offset + 3])
         return verdict
 
+    def _open_syn(self, mkt: Mkt, segment: Segment, ao_offset: int, ao_octets: int) -> Verdict:
+        """Verify a SYN without ACK under its Receive_SYN key (RFC 5925 §5.2): the connection's key, or a reason."""
+        key = self._key(mkt, segment.seq)
+        syn_key = Key(
+            send_id=key.send_id,
+            recv_id=key.recv_id,
+            mac_octets=key.mac_octets,
+            sign=key.sign,
+            check=syn_receive(mkt, self._pair, segment.seq),
+            cover_options=key.cover_options,
+            tally=key.tally,
+        )
+        verdict = verify(segment, segment.seq, syn_key, ao_offset, ao_octets, self._dialect)
+        return key if verdict is syn_key else verdict
+
     def both_known(self, remote_isn: int, key_id: int, rnext_key_id: int) -> None:
         """The peer's first segment verified: from now on a ring serves.
 
         Its RNextKeyID names the key to send under and its KeyID the one to ask for, where there are such keys
         (RFC 5925 §7.5; Linux does so on accepting).
         """
-        keys = [
-            configured_key(mkt, self._pair, self._local_isn, remote_isn) for mkt in self._table.matching(self._pair)
-        ]
+        keys = [self._key(mkt, remote_isn) for mkt in self._table.matching(self._pair)]
         current = next((key for key in keys if key.send_id == rnext_key_id), None)
         current = current or next(key for key in keys if key.send_id == self._mkt.send_id)
         ring = KeyRing(current, *(key for key in keys if key is not current))
@@ -121,25 +147,6 @@ class ConfiguredProtection(Protection):
     def wipe(self) -> None:
         if self._ring is not None:
             self._ring.wipe()
-
-
-def _open_syn(
-    mkt: Mkt, pair: SocketPair, segment: Segment, ao_offset: int, ao_octets: int, dialect: Dialect, local_isn: int
-) -> Verdict:
-    """Verify a SYN without ACK under its Receive_SYN key (RFC 5925 §5.2): the connection's key, or a reason."""
-    key = configured_key(mkt, pair, local_isn, segment.seq)
-    syn_key = Key(
-        send_id=key.send_id,
-        recv_id=key.recv_id,
-        mac_octets=key.mac_octets,
-        sign=key.sign,
-        check=syn_receive(mkt, pair, segment.seq),
-        encrypt=None,
-        decrypt=None,
-        cover_options=key.cover_options,
-    )
-    verdict = verify(segment, segment.seq, syn_key, ao_offset, ao_octets, dialect)
-    return key if verdict is syn_key else verdict
 
 
 class ConfiguredHandshake(Handshake):

@@ -7,9 +7,13 @@ from ipaddress import ip_network
 
 import pytest
 
+from ao.macs import MACS
 from ao.mkt import Mkt, MktTable
+from stack import ao_counters
+from stack.batch import Batch
 from stack.events import Closed
 from stack.security import Security
+from tests.stack.handshake.test_agreed import resummed
 from tests.stack.wire import Wire, transfer
 
 UP = random.Random(3).randbytes(50_000)
@@ -29,7 +33,7 @@ def pair(**fields: object) -> tuple[Security, Security]:
 
 @pytest.mark.parametrize("edo", [None, "strict"])
 @pytest.mark.parametrize("cover_options", [True, False])
-@pytest.mark.parametrize("mac", ["aes-128-cmac-96", "hmac-sha-1-96"])
+@pytest.mark.parametrize("mac", MACS)
 def test_octets_cross_under_configured_keys(mac: str, cover_options: bool, edo: str | None) -> None:
     client, server = (Security("ao", keys=one.keys, edo=edo) for one in pair(mac=mac, cover_options=cover_options))
     wire = Wire()
@@ -108,3 +112,40 @@ def test_a_listener_sends_under_the_key_that_the_syn_asks_for() -> None:
     ends = transfer(wire, attempt, listener, UP, DOWN)
     assert bytes(ends[1].received) == UP
     assert ends[1].attempt.report()["mac"] == "hmac-sha-1-96"
+
+
+def test_counters_are_those_of_linux() -> None:
+    """Good: every segment of the peer; bad, unknown key, no MAC: one each, injected (names as in TCP_AO_INFO)."""
+    client, server = pair()
+    wire = Wire()
+    attempt, listener = wire.open(client, server)
+    wire.run(1.0)
+    accepted = listener.accept()
+    assert accepted is not None
+    flow = accepted.flow
+    attempt.write(b"something")
+    wire.run(1.0)
+    sent = [packet for _, from_client, packet in wire.sent if from_client]
+    assert ao_counters.of_connection(flow) == {
+        "good": len(sent),
+        "bad": 0,
+        "key_not_found": 0,
+        "required": 0,
+        "dropped_icmp": 0,
+    }
+    assert ao_counters.of_keys(flow) == {61: {"good": len(sent), "bad": 0}}
+    last = sent[-1]
+    ao = 20
+    assert last[20 + ao] == 29
+    for at, value in ((14, 0x55), (ao + 2, 99), (ao, 1)):
+        packet = resummed(last, at, value)
+        if at == ao:
+            # NOPs in place of the whole option.
+            for octet in range(1, 16):
+                packet = resummed(packet, ao + octet, 1)
+        wire.server.receive(Batch([packet]), wire.now)
+    counters = ao_counters.of_connection(flow)
+    assert (counters["bad"], counters["key_not_found"], counters["required"]) == (1, 1, 1)
+    assert counters["good"] == len(sent)
+    assert ao_counters.of_keys(flow)[61]["bad"] == 1
+    assert accepted.report()["ao"] == counters

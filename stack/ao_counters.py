@@ -1,0 +1,30 @@
+"""TCP-AO's counters as Linux has them: of a key, of a connection, of the stack."""
+
+from __future__ import annotations
+
+from ao.reasons import AoDrop
+
+from .ports import Carrier
+
+NAMES = ("good", "bad", "key_not_found", "required", "dropped_icmp")
+
+
+def of_connection(flow: Carrier) -> dict[str, int]:
+    """Segments received: MAC ``good``; ``bad`` or of a wrong length; no such key; no MAC; and ICMP errors ignored.
+
+    RFC 5925 §7.5 wants silent discards to be readable; names and meaning are those of Linux's TCP_AO_INFO.
+    """
+    tallies = flow.protection.tallies.values()
+    drops = flow.drops
+    return {
+        "good": sum(tally.good for tally in tallies),
+        "bad": sum(tally.bad for tally in tallies) + drops[AoDrop.ao_bad_length],
+        "key_not_found": drops[AoDrop.ao_key_not_found],
+        "required": drops[AoDrop.ao_required] + drops[AoDrop.clear_segment],
+        "dropped_icmp": drops["icmp_ignored"],
+    }
+
+
+def of_keys(flow: Carrier) -> dict[int, dict[str, int]]:
+    """The same of each key that verified anything, by its RecvID."""
+    return {recv_id: {"good": tally.good, "bad": tally.bad} for recv_id, tally in flow.protection.tallies.items()}
