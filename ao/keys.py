@@ -99,6 +99,27 @@ class KeyRing:
         self._by_recv_id[key.recv_id] = key
         self._by_send_id[key.send_id] = key
 
+    def remove(self, key_id: int) -> None:
+        """Forget the key with recv_id ``key_id`` (0-255), its secrets too.
+
+        Raises KeyError where there is none, ValueError while it signs or is asked for: RFC 5925 §3.1 lets no key
+        vanish that is in use.
+        """
+        key = self._by_recv_id[key_id]
+        if key is self.current or key is self.rnext:
+            raise ValueError(f"{key!r} {'signs' if key is self.current else 'is asked for'} on this connection")
+        del self._by_recv_id[key_id]
+        del self._by_send_id[key.send_id]
+        key.wipe()
+
+    def ask_for(self, key_id: int) -> None:
+        """Ask the peer to sign under the key with recv_id ``key_id`` (RFC 5925 §7.5.1); raises KeyError."""
+        self.rnext = self._by_recv_id[key_id]
+
+    def sign_under(self, send_id: int) -> None:
+        """Sign under the key with ``send_id``, whatever the peer asks for until it asks again; raises KeyError."""
+        self.current = self._by_send_id[send_id]
+
     def learn(self, rnext_key_id: int) -> None:
         """Follow the RNextKeyID of a segment whose MAC was good (RFC 5925 §7.5); an unknown one changes nothing."""
         if rnext_key_id != self.current.send_id:

@@ -27,7 +27,7 @@ class ConfiguredProtection(Protection):
     that holds a key for every MKT of the pair (RFC 5925 §4.4). A segment without TCP-AO is never accepted.
     """
 
-    __slots__ = ("_dialect", "_local_isn", "_mkt", "_pair", "_ring", "_table", "_tallies")
+    __slots__ = ("_dialect", "_local_isn", "_mkt", "_pair", "_remote_isn", "_ring", "_table", "_tallies")
 
     def __init__(self, table: MktTable, mkt: Mkt, pair: SocketPair, local_isn: int, dialect: Dialect) -> None:
         super().__init__()
@@ -35,6 +35,7 @@ class ConfiguredProtection(Protection):
         self._mkt = mkt
         self._pair = pair
         self._local_isn = local_isn
+        self._remote_isn = 0
         self._ring: KeyRing | None = None
         self._tallies: dict[int, Tally] = {}
         self._dialect = dialect
@@ -73,6 +74,20 @@ class ConfiguredProtection(Protection):
                 if mkt.send_id == ring.current.send_id:
                     return mkt.mac
         return self._mkt.mac
+
+    @property
+    def ring(self) -> KeyRing | None:
+        """The keys of the connection, once both ISNs are known: to be asked for, used and removed."""
+        return self._ring
+
+    def add(self, mkt: Mkt) -> None:
+        """Take a tuple that came after the connection began (RFC 5925 §3.1).
+
+        Its traffic keys are those of the connection's ISNs. Raises ValueError where an id is in use; nothing
+        happens before both ISNs are known: the table has it then.
+        """
+        if self._ring is not None:
+            self._ring.add(self._key(mkt, self._remote_isn))
 
     @property
     def knows_both(self) -> bool:
@@ -128,6 +143,7 @@ class ConfiguredProtection(Protection):
         Its RNextKeyID names the key to send under and its KeyID the one to ask for, where there are such keys
         (RFC 5925 §7.5; Linux does so on accepting).
         """
+        self._remote_isn = remote_isn
         keys = [self._key(mkt, remote_isn) for mkt in self._table.matching(self._pair)]
         current = next((key for key in keys if key.send_id == rnext_key_id), None)
         current = current or next(key for key in keys if key.send_id == self._mkt.send_id)
