@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
 from ao.reasons import AoDrop
 
-from .ports import Carrier
+from .ports import Carrier, FlowKey
+
+
+class Counting(Protocol):
+    """What of a stack is counted: its connections, those that ended, and drops of no connection."""
+
+    drops: Counter[str]
+    ao_ended: Counter[str]
+
+    @property
+    def flows(self) -> Mapping[FlowKey, Carrier]:
+        """The connections."""
+
 
 NAMES = ("good", "bad", "key_not_found", "required", "dropped_icmp")
 
@@ -28,3 +44,15 @@ def of_connection(flow: Carrier) -> dict[str, int]:
 def of_keys(flow: Carrier) -> dict[int, dict[str, int]]:
     """The same of each key that verified anything, by its RecvID."""
     return {recv_id: {"good": tally.good, "bad": tally.bad} for recv_id, tally in flow.protection.tallies.items()}
+
+
+def of_stack(stack: Counting) -> dict[str, int]:
+    """The sums of all connections, ended ones too, and of segments that came to none (Linux: TCPAOGood, ...)."""
+    sums = Counter(stack.ao_ended)
+    for flow in stack.flows.values():
+        sums.update(of_connection(flow))
+    drops = stack.drops
+    sums["bad"] += drops[AoDrop.ao_bad_mac] + drops[AoDrop.ao_bad_length]
+    sums["key_not_found"] += drops[AoDrop.ao_key_not_found]
+    sums["required"] += drops[AoDrop.ao_required]
+    return {name: sums[name] for name in NAMES}

@@ -20,7 +20,7 @@ from edo.plan import Plan
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
-from . import dial, icmp, icmp_errors
+from . import ao_counters, dial, icmp, icmp_errors
 from .alarms import Alarms
 from .attempt import Attempt
 from .batch import Batch, Checksum, Octets
@@ -91,6 +91,7 @@ class Stack:
         self.downgrades: Counter[str] = Counter()
         self.flows: dict[FlowKey, Carrier] = {}
         self.counters: Counter[str] = Counter()
+        self.ao_ended: Counter[str] = Counter()
         self.trace: Trace | None = None
         self.dropped: list[tuple[int, str]] | None = None
         self._at = 0
@@ -403,6 +404,8 @@ class Stack:
         """The flow gets no more segments."""
         if self.flows.get(flow.key) is flow:
             del self.flows[flow.key]
+            if flow.protection.tallies:
+                self.ao_ended.update(ao_counters.of_connection(flow))
 
     def unlisten(self, listener: Listener) -> None:
         """The listener takes no more SYNs."""

@@ -135,7 +135,8 @@ def prepare(space: Namespace) -> None:
         ["ip", "tuntap", "add", "dev", "tapG", "mode", "tap"],
         ["ip", "addr", "add", f"{GUEST_HOST}/24", "dev", "tapG"],
         ["ip", "-6", "addr", "add", f"{GUEST_HOST6}/64", "dev", "tapG", "nodad"],
-        ["ip", "link", "set", "tapG", "up"],
+        # A queue that is full drops without a word.
+        ["ip", "link", "set", "tapG", "txqueuelen", "10000", "up"],
         ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"],
     ):
         space.run(words, check=True)

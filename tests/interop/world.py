@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from ao.mkt import Mkt, MktTable
+from edo.walk import walk
 from stack import ao_counters
 from stack.aio import open_connection, start_server
 from stack.attempt import Attempt
@@ -16,6 +18,7 @@ from stack.batch import Octets
 from stack.box import Box, Direction, Emission
 from stack.host import Stack
 from stack.ip import TCP, Ip, parse
+from stack.run import RST
 from stack.security import Security
 from tests.interop.peer import GUEST, GUEST6, STACK, STACK6, STACK_HOST, STACK_HOST6, Guest
 from tun.device import Tun
@@ -26,36 +29,39 @@ _AO = 29
 
 
 class Count:
-    """Counts the TCP segments with TCP-AO that the device is given and gives."""
+    """Counts the TCP segments that the device is given and gives, with TCP-AO and, ``clear``, without.
+
+    ``resets`` are those without that are resets of no connection: a host that has no state cannot sign
+    (RFC 5925 §7.7).
+    """
 
     next_deadline = None
 
     def __init__(self) -> None:
         self.sent = 0
         self.received = 0
+        self.clear = 0
+        self.resets = 0
 
     def process(self, packets: list[Octets], direction: Direction, now: float) -> list[Emission]:
         """See packets pass."""
-        n = sum(map(_has_ao, packets))
-        if direction is Direction.FORWARD:
-            self.sent += n
-        else:
-            self.received += n
+        for packet in packets:
+            ip = parse(packet)
+            if isinstance(ip, Ip) and ip.protocol == TCP:
+                tcp = ip.payload(packet)
+                if not _has_ao(tcp):
+                    self.clear += direction is Direction.FORWARD
+                    self.resets += direction is Direction.FORWARD and bool(tcp[13] & RST)
+                elif direction is Direction.FORWARD:
+                    self.sent += 1
+                else:
+                    self.received += 1
         return [(now, direction, packet) for packet in packets]
 
 
-def _has_ao(packet: Octets) -> bool:
-    ip = parse(packet)
-    if not isinstance(ip, Ip) or ip.protocol != TCP:
-        return False
-    tcp = ip.payload(packet)
-    end = (tcp[12] >> 4) * 4
-    at = 20
-    while at < end and tcp[at] != 0:
-        if tcp[at] == _AO:
-            return True
-        at += 1 if tcp[at] == 1 else max(tcp[at + 1], 2)
-    return False
+def _has_ao(tcp: memoryview) -> bool:
+    spans = walk(tcp, 20, (tcp[12] >> 4) * 4)
+    return spans is not None and any(span[0] == _AO for span in spans)
 
 
 @dataclass
@@ -66,6 +72,7 @@ class World:
     stack: Stack
     driver: Driver[Stack]
     count: Count
+    arrived: Count
     attempts: list[Attempt] = field(default_factory=list)
 
     @staticmethod
@@ -104,20 +111,26 @@ class World:
         finally:
             server.close()
 
-    async def agreed(self, before: dict[str, int], counted: tuple[int, int]) -> dict[str, int]:
-        """The kernel's counters since ``before``, once it has counted all that was sent since ``counted``."""
+    def overflowed(self) -> int:
+        """Frames that did not fit into the guest's queue: they were sent, and the kernel never saw them."""
+        words = ["ip", "-j", "-s", "link", "show", "tapG"]
+        shown = json.loads(self.guest.space.run(words, check=True, capture_output=True).stdout)
+        return int(shown[0]["stats64"]["tx"]["dropped"])
+
+    async def agreed(self, before: dict[str, int], sent: int, overflowed: int) -> dict[str, int]:
+        """The kernel's counters since ``before``, once all that was sent since, ``sent`` then, has arrived."""
         grown: dict[str, int] = {}
         for _ in range(100):
             now = await self.guest.netstat()
             grown = {name: value - before.get(name, 0) for name, value in now.items()}
-            if sum(grown.values()) >= self.count.sent - counted[0]:
+            if sum(grown.values()) >= self.count.sent + self.count.clear - sent - (self.overflowed() - overflowed):
                 break
             await asyncio.sleep(0.02)
         return grown
 
     def verified(self) -> int:
-        """Segments whose MAC was good at this side, of all connections so far that the stack still knows."""
-        return sum(ao_counters.of_connection(flow)["good"] for flow in self.stack.flows.values())
+        """Segments whose MAC was good at this side."""
+        return ao_counters.of_stack(self.stack)["good"]
 
 
 @contextlib.asynccontextmanager
@@ -127,5 +140,7 @@ async def world(space: Namespace, guest: Guest, boxes: Sequence[Box] = ()) -> As
     addresses = [f"{STACK}/24", f"{STACK6}/64"]
     with Tun("edotun0", addresses, [STACK_HOST, STACK_HOST6], netns=space.name) as tun:
         stack = Stack(addresses, random=random.Random(7).randbytes)
-        with Driver(stack, tun, boxes=[*boxes, count]) as driver:
-            yield World(guest, stack, driver, count)
+        # What is lost on its way is not counted: sent is what reaches the device, received what reaches the stack.
+        arrived = Count()
+        with Driver(stack, tun, boxes=[arrived, *boxes, count]) as driver:
+            yield World(guest, stack, driver, count, arrived)
