@@ -12,7 +12,7 @@ ARGS ?=
 LINES ?= 95
 BRANCHES ?= 90
 
-.PHONY: help deps install demo test coverage check format soak bench clean
+.PHONY: guest help deps install demo test coverage check format soak bench clean
 
 help:
 	@echo "make demo     a 20 MB download between unmodified programs, protected, shown and proven"
@@ -59,6 +59,10 @@ soak: deps install
 
 bench: deps install
 	$(BIN)/edotun bench $(ARGS)
+
+# The kernel with TCP-AO that tests talk to; tests build it themselves where it is not there yet.
+guest: install
+	$(BIN)/python -c "from tests.interop.peer import kernel; print(kernel())"
 
 clean:
 	rm -rf $(VENV) .coverage coverage.json build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -36,8 +37,12 @@ def kernel() -> Path:
     inputs = b"".join((HERE / name).read_bytes() for name in ("build_guest.sh", "guest.config"))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = cache / "edotun" / f"guest-{sha256(inputs).hexdigest()[:12]}" / "linux"
-    if not os.access(path, os.X_OK):
-        subprocess.run([str(HERE / "build_guest.sh"), str(path)], check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Tests run in several processes, and one of them builds.
+    with (path.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.access(path, os.X_OK):
+            subprocess.run([str(HERE / "build_guest.sh"), str(path)], check=True)
     return path
 
 

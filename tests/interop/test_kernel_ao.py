@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -56,7 +57,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    with Namespace("edotun-ao") as space, asyncio.Runner() as runner, contextlib.ExitStack() as ends:
+    with Namespace(f"ao{os.getpid()}") as space, asyncio.Runner() as runner, contextlib.ExitStack() as ends:
         prepare(space)
         context = guest(space)
         running = runner.run(context.__aenter__())
