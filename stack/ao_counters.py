@@ -12,10 +12,10 @@ from .ports import Carrier, FlowKey
 
 
 class Counting(Protocol):
-    """What of a stack is counted: its connections, those that ended, and drops of no connection."""
+    """What of a stack is counted: its connections, those that ended (``keep``), and drops of no connection."""
 
     drops: Counter[str]
-    ao_ended: Counter[str]
+    counters: Counter[str]
 
     @property
     def flows(self) -> Mapping[FlowKey, Carrier]:
@@ -46,9 +46,16 @@ def of_keys(flow: Carrier) -> dict[int, dict[str, int]]:
     return {recv_id: {"good": tally.good, "bad": tally.bad} for recv_id, tally in flow.protection.tallies.items()}
 
 
+def keep(flow: Carrier, counters: Counter[str]) -> None:
+    """Add what a connection that ends has counted to ``counters``, under names with "ao_"."""
+    if flow.protection.tallies:
+        for name, n in of_connection(flow).items():
+            counters["ao_" + name] += n
+
+
 def of_stack(stack: Counting) -> dict[str, int]:
     """The sums of all connections, ended ones too, and of segments that came to none (Linux: TCPAOGood, ...)."""
-    sums = Counter(stack.ao_ended)
+    sums = Counter({name: stack.counters["ao_" + name] for name in NAMES})
     for flow in stack.flows.values():
         sums.update(of_connection(flow))
     drops = stack.drops

@@ -91,7 +91,6 @@ class Stack:
         self.downgrades: Counter[str] = Counter()
         self.flows: dict[FlowKey, Carrier] = {}
         self.counters: Counter[str] = Counter()
-        self.ao_ended: Counter[str] = Counter()
         self.trace: Trace | None = None
         self.dropped: list[tuple[int, str]] | None = None
         self._at = 0
@@ -404,8 +403,7 @@ class Stack:
         """The flow gets no more segments."""
         if self.flows.get(flow.key) is flow:
             del self.flows[flow.key]
-            if flow.protection.tallies:
-                self.ao_ended.update(ao_counters.of_connection(flow))
+            ao_counters.keep(flow, self.counters)
 
     def unlisten(self, listener: Listener) -> None:
         """The listener takes no more SYNs."""
