@@ -20,6 +20,7 @@ from edo.plan import Plan
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
+from . import ao_counters
 from .connection import Connection
 from .events import Closed, Established, Event, Readable, SoftError, TcpError
 from .ip_options import way_back
@@ -292,6 +293,7 @@ class Flow:
         if self.listener is not None:
             self.listener.gone(self)
         self.stack.forget(self)
+        ao_counters.keep(self, self.stack.counters)
         self.protection.wipe()
 
     # --- packets out -------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from edo.plan import Plan
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
-from . import ao_counters, dial, icmp, icmp_errors
+from . import dial, icmp, icmp_errors
 from .alarms import Alarms
 from .attempt import Attempt
 from .batch import Batch, Checksum, Octets
@@ -403,7 +403,6 @@ class Stack:
         """The flow gets no more segments."""
         if self.flows.get(flow.key) is flow:
             del self.flows[flow.key]
-            ao_counters.keep(flow, self.counters)
 
     def unlisten(self, listener: Listener) -> None:
         """The listener takes no more SYNs."""
