@@ -50,6 +50,9 @@ class AttemptTransport(asyncio.Transport):
     ``ended`` is called with the transport right after the protocol's ``connection_lost``.
     """
 
+    # What ``loop.start_tls`` asks of a transport; its protocol calls ``_force_close`` as well.
+    _start_tls_compatible = True
+
     def __init__(
         self,
         runner: Runner,
@@ -268,13 +271,17 @@ class AttemptTransport(asyncio.Transport):
 
     def abort(self) -> None:
         """Give the connection up with RST; what is unsent is lost."""
+        self._force_close(None)
+
+    def _force_close(self, error: OSError | None) -> None:
+        """Abort, and tell the protocol why."""
         if self._lost_scheduled:
             return
         if self._end is None:
             _closing.discard(self)
             self._attempt.abort()
             self._runner.wake()
-        self._schedule_lost(None)
+        self._schedule_lost(error)
 
     # --- asyncio.ReadTransport -----------------------------------------------------------------------------
 

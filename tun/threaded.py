@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 import threading
 from collections import deque
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final, Protocol, Self
+from weakref import WeakSet
 
 from stack.host import Stack
 from stack.sockets import Net, Socket
@@ -114,6 +116,7 @@ class ThreadedRunner:
         self._end: asyncio.Event | None = None
         self._waking = False
         self._at_stop: list[Callable[[], None]] = []
+        _runners.add(self)
 
     # --- the owner's thread ------------------------------------------------------------------------------
 
@@ -128,6 +131,8 @@ class ThreadedRunner:
 
     def stop(self) -> None:
         """Wait shortly for the last FINs, leave the context, end the thread. Raises what leaving raises."""
+        if self._loop is None:
+            return
         if self._end is not None:
             self.post(self._end.set)
         self._thread.join()
@@ -180,6 +185,16 @@ class ThreadedRunner:
         """Have ``callback`` called when the stack runs no longer."""
         self._at_stop.append(callback)
 
+    def orphan(self) -> None:
+        """This is a child of the process in which the thread runs: here there is none, and no stack.
+
+        The lock may have been held by a thread that is not here either.
+        """
+        self.stopped = True
+        self.lock = FairLock()
+        self._end = None
+        self._loop = None
+
     # --- the thread --------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -230,12 +245,24 @@ class ThreadedRunner:
             await asyncio.sleep(0.005)
 
 
+_runners: Final[WeakSet[ThreadedRunner]] = WeakSet()
+
+
+def _orphan() -> None:
+    for runner in list(_runners):
+        runner.orphan()
+
+
+os.register_at_fork(after_in_child=_orphan)
+
+
 class BlockingInterface:
     """An ``Interface`` for programs without asyncio: ``with``, not ``async with``; sockets, not streams.
 
     Takes what ``Interface`` takes. The stack runs in a thread; ``socket``, ``create_connection`` and
     ``create_server`` are those of ``Net``. Entering raises TunError or another OSError, leaving TunError where the
-    device was gone before. When it ends, calls that wait fail with ENETDOWN.
+    device was gone before. When it ends, calls that wait fail with ENETDOWN; so does every call in a child that was
+    forked, where there is no such thread: it has to make an interface of its own.
     """
 
     _kind: ClassVar[type[Interface]] = Interface

@@ -201,6 +201,12 @@ class SocketBase:
         return self._stood
 
     @property
+    def connected(self) -> bool:
+        """Whether a connection stands."""
+        self._look()
+        return self._phase is Phase.CONNECTED
+
+    @property
     def pending_error(self) -> int:
         """The errno that the next call fails with and SO_ERROR reads as; 0 for none. It stays."""
         self._look()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..security import Security
 from ..socket_core import Blocked, SocketCore
+from .relay import carry
 from .shared import Home
 from .transfer import Buffer, OctetSocket
 from .waiting import system_error
@@ -26,7 +27,8 @@ class Socket(OctetSocket):
     Every method may be called from any thread. ``close`` ends the waits of other threads with EBADF. ``fileno``
     is a real descriptor for select, poll, epoll, selectors and asyncio's ``sock_*`` calls: it is readable when
     ``recv`` or ``accept`` would not wait, writable when ``send`` would not, and hangs up with the connection; it is
-    not to be read or written itself, so ``detach``, ``dup``, ``share`` and ancillary data do not exist.
+    not to be read or written itself (``detach`` gives one that is). ``dup``, ``share`` and ancillary data do not
+    exist.
     """
 
     def __init__(self, home: Home, core: SocketCore, proto: int = 0) -> None:
@@ -82,6 +84,33 @@ class Socket(OctetSocket):
         """End one direction or both: SHUT_RD, SHUT_WR, SHUT_RDWR."""
         which = operator.index(how)
         self._at_once(lambda now: self._core.shutdown(which, now))
+
+    def detach(self) -> int:
+        """Close this object, and return a descriptor that carries the connection itself: octets, not readiness.
+
+        It is that of ``fileno``, if that was asked for, and the caller's to close. Whatever reads and writes
+        descriptors works on it, as ``ssl.SSLContext.wrap_socket`` does, which calls this; two threads pass the
+        octets on. It is no Internet socket: options, addresses and errors of the connection are not to be had from
+        it. Raises ENOTCONN.
+        """
+        runner = self._runner
+        with runner.lock:
+            core, mirror = self._core, self._mirror
+            self._mirror = None
+            if core.closed:
+                raise system_error(errno.EBADF)
+            if not core.connected:
+                if mirror is not None:
+                    # Who has asked for the descriptor before this has taken it, and closes it.
+                    mirror.release()
+                raise system_error(errno.ENOTCONN)
+            self._core = SocketCore(runner.stack, family=core.family)
+            self._core.close(runner.now())
+            carried = Socket(self._home, core, self._proto)
+            carried.settimeout(None)
+            self.ring()
+        near = carry(carried)
+        return near.detach() if mirror is None else mirror.become(near)
 
     # --- options and facts -------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Final
 
@@ -58,6 +59,18 @@ class Mirror:
         if changed & Event.HANGUP:
             self._far.shutdown(socket.SHUT_RDWR)
         self._shown = ready
+
+    def become(self, other: socket.socket) -> int:
+        """Make the descriptor, under its number, one of ``other``, which is closed; it is the caller's then."""
+        os.dup2(other.fileno(), self._near.fileno(), inheritable=False)
+        other.close()
+        self._far.close()
+        return self._near.detach()
+
+    def release(self) -> None:
+        """Leave the descriptor to somebody who has taken it."""
+        self._near.detach()
+        self._far.close()
 
     def close(self) -> None:
         """Give the descriptors back."""

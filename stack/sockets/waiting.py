@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -42,7 +43,14 @@ class WaitingSocket:
         # The names that ``socket.SocketIO`` and ``socket.socket.makefile`` have for these.
         self._closed = False
         self._io_refs = 0
-        core.on_ready = self.ring
+        reference = weakref.WeakMethod(self.ring)
+
+        def ring() -> None:
+            # The stack holds its connections: it shall not hold those who have forgotten them.
+            if (method := reference()) is not None:
+                method()
+
+        core.on_ready = ring
         home.add(self)
 
     # --- waiting -----------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack.config import TcpConfig
 from stack.socket_core import LINUX
 from stack.sockets import Net
 from tun.threaded import BlockingLoopback
@@ -18,13 +17,6 @@ from .twins import Barrier, Quiet, Twin, kernel_twin, our_twin
 
 V4 = {**CASES, **CASES_V4}
 V6 = {**CASES, **CASES_V6}
-
-
-@pytest.fixture(scope="module")
-def loopback() -> Iterator[BlockingLoopback]:
-    # Without delayed acknowledgments, as the kernel has it at the beginning of a connection.
-    with BlockingLoopback(config=TcpConfig(delayed_ack=0.0)) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
