@@ -126,8 +126,8 @@ def test_many_threads_with_a_connection_each(loopback: BlockingLoopback) -> None
                 while data := connection.recv(1 << 14):
                     connection.sendall(data)
 
-        echoing = [Call(echo, server.accept()[0]) for _ in range(20)]
-        assert [call.result for call in echoing] == [None] * 20
+        echoing = [Call(echo, server.accept()[0]) for _ in range(10)]
+        assert [call.result for call in echoing] == [None] * 10
 
     def talk(number: int) -> bool:
         octets = Random(number).randbytes(20_000)
@@ -137,8 +137,8 @@ def test_many_threads_with_a_connection_each(loopback: BlockingLoopback) -> None
             return sending.result is None and got == octets
 
     serving = Call(serve)
-    talking = [Call(talk, number) for number in range(20)]
-    assert [call.result for call in talking] == [True] * 20
+    talking = [Call(talk, number) for number in range(10)]
+    assert [call.result for call in talking] == [True] * 10
     assert serving.result is None
     server.close()
 

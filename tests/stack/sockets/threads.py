@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +13,8 @@ from stack.sockets import Socket
 from tun.threaded import BlockingInterface
 
 T = TypeVar("T")
-BOUND = 20.0
+# For a machine that is busy with much else.
+BOUND = 60.0
 HOST, HOST6 = "192.0.2.1", "2001:db8::1"
 
 
@@ -30,11 +33,16 @@ class Call(Generic[T]):
         except BaseException as error:
             self._error = error
 
+    def _join(self) -> None:
+        self._thread.join(BOUND)
+        if self._thread.is_alive():
+            frame = sys._current_frames().get(self._thread.ident or 0)
+            raise AssertionError("the call never ends:\n" + "".join(traceback.format_stack(frame)))
+
     @property
     def result(self) -> T:
         """What the call returned; raises what it raised."""
-        self._thread.join(BOUND)
-        assert not self._thread.is_alive(), "the call never ends"
+        self._join()
         if self._error is not None:
             raise self._error
         return self._value[0]
@@ -42,8 +50,7 @@ class Call(Generic[T]):
     @property
     def error(self) -> BaseException | None:
         """What the call raised."""
-        self._thread.join(BOUND)
-        assert not self._thread.is_alive(), "the call never ends"
+        self._join()
         return self._error
 
 
