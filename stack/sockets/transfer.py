@@ -52,7 +52,10 @@ class OctetSocket(WaitingSocket):
         """
         view = octets_of(data)
         timeout = self._waits(flags)
-        sent = self._send_some(view, flags, timeout)
+        return self._finish(view, self._send_some(view, flags, timeout), flags, timeout)
+
+    def _finish(self, view: memoryview, sent: int, flags: int, timeout: float | None) -> int:
+        """Without a timeout, send what is left of ``view``, as far as that goes; how many octets were sent."""
         while timeout is None and 0 < sent < len(view):
             more = self._send_rest(view[sent:], flags)
             if not more:
@@ -85,13 +88,19 @@ class OctetSocket(WaitingSocket):
         return self.send(data, flags) if address is None else self.sendto(data, flags, address)
 
     def sendto(self, data: Buffer, *rest: Any) -> int:
-        """As ``send``: sendto(data, [flags,] address); of a stream the address says nothing new."""
+        """As ``send``: sendto(data, [flags,] address), which connects with MSG_FASTOPEN (RFC 7413).
+
+        To a stream that is connected the address says nothing new.
+        """
         if len(rest) not in (1, 2):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({len(rest) + 1} given)")
         flags, address = (0, rest[0]) if len(rest) == 1 else rest
         host, port = self._resolve("sendto", address)
-        octets = bytes(octets_of(data))
-        return self._call(lambda now: self._core.sendto(octets, flags, host, port, now), self._waits(flags))
+        view = octets_of(data)
+        octets = bytes(view)
+        timeout = self._waits(flags)
+        sent = self._call(lambda now: self._core.sendto(octets, flags, host, port, now), timeout)
+        return self._finish(view, sent, flags & ~socket.MSG_FASTOPEN, timeout)
 
     def sendfile(self, file: Readable, offset: int = 0, count: int | None = None) -> int:
         """Send what a file opened for reading octets has from ``offset``, at most ``count``; returns how much.
