@@ -28,7 +28,7 @@ def test_an_example_prints_what_it_says(program: str, printed: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, printed, "")

@@ -21,7 +21,7 @@ HOST, HOST6 = (address.partition("/")[0] for address in ADDRESSES)
 
 def bounded(main: Coroutine[Any, Any, None]) -> None:
     async def run() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await main
 
     asyncio.run(run())

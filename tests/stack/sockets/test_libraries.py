@@ -53,7 +53,7 @@ def test_http(loopback: BlockingLoopback) -> None:
     """socketserver selects and accepts, its handlers use files; http.client keeps the connection."""
     with HttpServer(loopback.create_server((HOST, 0))) as server:
         serving = Call(server.serve_forever, 0.01)
-        client = http.client.HTTPConnection(HOST, server.server_address[1], timeout=20)
+        client = http.client.HTTPConnection(HOST, server.server_address[1], timeout=60)
         client._create_connection = loopback.create_connection  # type: ignore[attr-defined]
         for size in (5, 300_000):
             body = os.urandom(size)
@@ -78,10 +78,10 @@ def test_tls_wraps_a_socket(loopback: BlockingLoopback, tmp_path: Path) -> None:
             tls.sendall(got[::-1])
 
     serving = Call(serve)
-    one.settimeout(20)
+    one.settimeout(60)
     with client_side.wrap_socket(one, server_hostname=NAME) as tls:  # type: ignore[arg-type]
         assert one.fileno() == -1
-        assert tls.gettimeout() == 20
+        assert tls.gettimeout() == 60
         assert tls.version() is not None
         tls.sendall(octets)
         got = b""

@@ -20,7 +20,7 @@ from typing import Any, Final
 from stack.sockets import Net
 from tun.threaded import BlockingInterface
 
-BOUND: Final = 20.0
+BOUND: Final = 60.0
 # POLLERR and POLLPRI cannot be shown by a descriptor that stands for another (see Mirror).
 _BITS: Final = {
     select.POLLIN: "in",
