@@ -124,6 +124,14 @@ def test_our_window_may_stay_closed() -> None:
     assert len(s.c.read()) == 3000
 
 
+def test_of_the_packets_of_one_write_the_last_is_pushed() -> None:
+    """SHLD-27, MUST-61: as they are on the wire."""
+    peer = Peer()
+    attempt = peer.opened()
+    attempt.write(bytes(5000))
+    assert [str(packet[TCP].flags) for packet in peer.take()] == ["A", "A", "A", "PA"]
+
+
 def test_a_repeated_packet_has_the_same_identification() -> None:
     """MAY-4: it is 0 always, which a packet that is never fragmented may have (RFC 6864 §4.1)."""
     peer = Peer()
