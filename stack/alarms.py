@@ -35,7 +35,10 @@ class Alarms:
         """Serve everything that is due."""
         heap = self._heap
         while heap and heap[0][0] <= now:
-            timed = heapq.heappop(heap)[2]
+            at, _, timed = heapq.heappop(heap)
+            if at != timed.scheduled:
+                # An earlier deadline took its place; to arm it again would keep it in the heap for ever.
+                continue
             timed.scheduled = None
             if timed.over:
                 continue
