@@ -269,4 +269,4 @@ class LossRecovery(Recovery[Tcb]):
     def on_resent(self, tcb: Tcb, record: Sent, now: float) -> None:
         """``record`` was sent again."""
         if self.undo is not None and tcb.recovery != OPEN:
-            self.undo.on_resent(tcb, record.end - record.start, now)
+            self.undo.on_resent(tcb, record.start, record.end - record.start, now)

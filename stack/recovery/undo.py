@@ -19,23 +19,26 @@ class Undo:
     ``una`` was SND.UNA then, ``recover`` SND.NXT, ``flight`` FlightSize in octets; ``timeout`` tells a timeout
     from fast recovery. ``stamp`` is the TSval of the first retransmission (RetransmitTS of RFC 3522 §3.2 step 2),
     -1 before there is one and once it has served; ``octets`` how many retransmitted ones were not reported as
-    duplicates.
+    duplicates. ``original`` says that the first octets outstanding then had been sent once: an acknowledgment of
+    what was sent again before answers an earlier retransmission, and not the first sending.
     """
 
-    __slots__ = ("flight", "octets", "recover", "resent", "stamp", "timeout", "una")
+    __slots__ = ("flight", "octets", "original", "recover", "resent", "stamp", "timeout", "una")
 
     def __init__(self, tcb: Tcb, *, timeout: bool) -> None:
         self.una = tcb.snd_una
         self.recover = tcb.snd_nxt
         self.flight = tcb.snd_nxt - tcb.snd_una
         self.timeout = timeout
+        records = tcb.scoreboard.records
+        self.original = bool(records) and not records[0].resent
         self.resent = False
         self.stamp = -1
         self.octets = 0
 
-    def on_resent(self, tcb: Tcb, octets: int, now: float) -> None:
-        """RFC 3522 §3.2 step 2: note the timestamp of the first retransmission."""
-        if not self.resent and tcb.timestamps:
+    def on_resent(self, tcb: Tcb, start: int, octets: int, now: float) -> None:
+        """RFC 3522 §3.2 step 2: note the timestamp of the first retransmission, of the octets from ``start`` on."""
+        if not self.resent and self.original and start == self.una and tcb.timestamps:
             self.stamp = (int(now * 1000.0) + tcb.clock_offset) & _MASK
         self.resent = True
         self.octets += octets

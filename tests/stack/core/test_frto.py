@@ -133,3 +133,27 @@ def test_a_dsack_for_all_that_was_repeated_undoes_the_reduction(recovery: str) -
     s.seg(1, octet(10))
     s.seg(1, octet(10), sack=[(octet(0), octet(1))])
     assert s.c.control.ssthresh >= 10 * MSS
+
+
+def test_an_acknowledgment_of_an_earlier_retransmission_tells_nothing() -> None:
+    """RFC 3522 compares with the first sending: what was sent again before cannot show that the loss was none."""
+    s = Script(TcpConfig(congestion="reno"), Options(mss=1460, sack_permitted=True, ts_val=7000))
+    size = s.c.segment_size
+    s.write(bytes(size))
+    probe = s.wait(0.45)
+    assert [s.rel(run) for run in probe] == [(1, 1 + size)], "the loss probe repeats it"
+    s.now += 0.01
+    s.write(bytes(4 * size))
+    s.now += 0.1
+    blocks = tuple((s.iss + 1 + size, s.iss + 1 + n * size) for n in (2, 3, 4, 5))
+    again = [s.seg(1, 1, options=Options(ts_val=7100, ts_ecr=0, sack=(block,))) for block in blocks]
+    assert s.c.recovery == FAST
+    ssthresh = s.c.control.ssthresh
+    stamp = next(run.options.ts_val for runs in again for run in runs if s.rel(run)[0] == 1)
+    earlier = probe[0].options.ts_val
+    assert stamp is not None
+    assert earlier is not None
+    assert earlier < stamp
+    s.now += 0.02
+    s.seg(1, 1 + 5 * size, options=Options(ts_val=7120, ts_ecr=earlier))
+    assert s.c.control.ssthresh == ssthresh < 1 << 40
