@@ -1,11 +1,11 @@
-"""Proportional Rate Reduction (RFC 6937): the reduction of the window is spread over a round trip."""
+"""Proportional Rate Reduction (RFC 9937, which obsoletes RFC 6937): the reduction is spread over a round trip."""
 
 from __future__ import annotations
 
 
 class Prr:
-    """One recovery. All in octets: ``ssthresh`` the window to end with, ``recover_fs`` RecoverFS (FlightSize when
-    it began), ``delivered`` and ``out`` what arrived and what was sent since (prr_delivered, prr_out).
+    """One recovery. All in octets: ``ssthresh`` the window to end with, ``recover_fs`` RecoverFS (what was in
+    flight when it began), ``delivered`` and ``out`` what arrived and was sent since (prr_delivered, prr_out).
     """
 
     __slots__ = ("delivered", "out", "recover_fs", "ssthresh")
@@ -16,15 +16,21 @@ class Prr:
         self.delivered = 0
         self.out = 0
 
-    def budget(self, delivered: int, pipe: int, smss: int, *, slow_start: bool = True) -> int:
-        """RFC 6937 §3: sndcnt, how many octets may be sent in response to an ACK of ``delivered`` octets.
+    def budget(self, delivered: int, pipe: int, smss: int, *, safe: bool) -> int:
+        """RFC 9937 §6.2: SndCnt, how many octets may be sent in response to an ACK of ``delivered`` octets.
 
-        Rounded up to whole segments, as the examples of §3.1 are; the Reduction Bound is PRR-SSRB, or PRR-CRB where
-        not ``slow_start``.
+        ``safe`` is SafeACK: SND.UNA advanced, and nothing more was found lost; only then may the pipe grow
+        (PRR-SSRB instead of PRR-CRB), else what the path has no room for would be lost again. Proportional
+        budgets are rounded up to whole segments.
         """
         self.delivered += delivered
         if pipe > self.ssthresh:
             due = -(-self.delivered * self.ssthresh // self.recover_fs)
-            return max(-(-due // smss) * smss - self.out, 0)
-        limit = max(self.delivered - self.out, delivered) + (smss if slow_start else 0)
-        return min(self.ssthresh - pipe, limit)
+            count = max(-(-due // smss) * smss - self.out, 0)
+        else:
+            limit = max(self.delivered - self.out, delivered)
+            if safe:
+                limit += smss
+            count = min(self.ssthresh - pipe, limit)
+        # The first retransmission goes at once.
+        return count or (0 if self.out else smss)

@@ -1,4 +1,4 @@
-"""RACK-TLP (RFC 8985): losses are found by time, tails by a probe; PRR (RFC 6937) spreads the reduction."""
+"""RACK-TLP (RFC 8985): losses are found by time, tails by a probe; PRR (RFC 9937) spreads the reduction."""
 
 from __future__ import annotations
 
@@ -261,13 +261,13 @@ class Rack(LossRecovery):
             self._reduce(tcb, in_flight(tcb), now)
         prr = self.prr
         if prr is not None and tcb.recovery == FAST:
-            delivered = sum(end - start for _, start, end, _ in tcb.scoreboard.delivered)
             pipe = in_flight(tcb)
-            fast = not tcb.config.careful_prr or (advanced and not lost)
-            if not delivered and tcb.config.careful_prr:
+            delivered = _octets(tcb)
+            if not delivered and tcb.config.prr_from_window:
                 # The reordering timer: one segment stands for what it found.
                 delivered = tcb.segment_size
-            tcb.control.cwnd = pipe + prr.budget(delivered, pipe, tcb.segment_size, slow_start=fast)
+            safe = advanced and not lost
+            tcb.control.cwnd = pipe + prr.budget(delivered, pipe, tcb.segment_size, safe=safe)
 
     # --- phases ------------------------------------------------------------------------------------------
 
@@ -276,14 +276,16 @@ class Rack(LossRecovery):
         self.reduced_at = now
 
     def enter(self, tcb: Tcb, now: float) -> None:
-        careful = tcb.config.careful_prr
-        flight = int(tcb.control.cwnd) if careful else tcb.snd_nxt - tcb.snd_una
+        from_window = tcb.config.prr_from_window
+        flight = tcb.snd_nxt - tcb.snd_una
+        # RecoverFS (RFC 9937 §6.1): what was SACKed before will not be delivered during the recovery.
+        recover_fs = int(tcb.control.cwnd) if from_window else flight - tcb.scoreboard.sacked + _octets(tcb)
         super().enter(tcb, now)
         self.reduced_at = now
         self._reset_probe()
         # A controller that asks for no reduction has none spread.
         ssthresh = tcb.control.ssthresh
-        self.prr = Prr(ssthresh, flight) if careful or ssthresh < flight else None
+        self.prr = Prr(ssthresh, recover_fs) if from_window or ssthresh < flight else None
 
     def leave(self, tcb: Tcb, acked: int, now: float) -> None:
         super().leave(tcb, acked, now)
@@ -388,6 +390,11 @@ class Rack(LossRecovery):
         super().on_resent(tcb, record, now)
         if self.prr is not None:
             self.prr.out += record.end - record.start
+
+
+def _octets(tcb: Tcb) -> int:
+    """DeliveredData (RFC 9937 §5): what the acknowledgment in hand was the first to cover, octets."""
+    return sum(end - start for _, start, end, _ in tcb.scoreboard.delivered)
 
 
 def _by_end(delivered: tuple[float, int, int, bool]) -> int:
