@@ -31,7 +31,7 @@ def acknowledged(tcb: Tcb, rates: DeliveryRate, acked: int, now: float) -> None:
         covered = [(board.acked_sent_at, tcb.snd_una - acked, tcb.snd_una, False)]
     elif not covered:
         return
-    sample = RateSample(now, 0, 0, in_flight(tcb), tcb.segment_size, recovering=tcb.recovery != OPEN)
+    sample = RateSample(now, 0, 0, in_flight(tcb), board.lost, tcb.segment_size, recovering=tcb.recovery != OPEN)
     oldest = board.flight.oldest
     rates.on_delivered(sample, covered, oldest.sent_at if oldest is not None else math.inf)
     tcb.control.on_delivered(sample)

@@ -22,7 +22,8 @@ Delivered = tuple[float, int, int, bool]
 class Scoreboard:
     """Records in order without gaps, with running sums in octets.
 
-    ``sacked``, ``waiting`` and ``extra`` sum up the records so marked; ``high_sack`` is the end of the highest
+    ``sacked``, ``waiting`` and ``extra`` sum up the records so marked, ``lost`` everything that was ever taken for
+    lost; ``high_sack`` is the end of the highest
     SACKed range. ``acked_sent_at`` is, after ``acknowledge``, when the earliest sent octet of those newly
     acknowledged was sent, -1 where Karn's algorithm forbids to measure (RFC 6298 §3); ``acked_resent_at`` when
     they were last retransmitted, -1 if never. ``flight`` has what is in flight.
@@ -40,6 +41,7 @@ class Scoreboard:
         "extra",
         "flight",
         "high_sack",
+        "lost",
         "records",
         "sacked",
         "simple",
@@ -53,6 +55,7 @@ class Scoreboard:
         self.sacked = 0
         self.waiting = 0
         self.extra = 0
+        self.lost = 0
         self.high_sack = 0
         self.acked_sent_at = -1.0
         self.acked_resent_at = -1.0
@@ -269,6 +272,7 @@ class Scoreboard:
             record.waiting = record.lost = not record.sacked
             if record.waiting:
                 self.waiting += record.end - record.start
+        self.lost += self.waiting
         if renege:
             self.sacked = 0
             self.high_sack = 0
@@ -334,6 +338,7 @@ class Scoreboard:
             return
         octets = record.end - record.start
         record.lost = True
+        self.lost += octets
         if record.extra:
             # It was retransmitted already: the copy counts as the one that is under way.
             self.extra -= octets

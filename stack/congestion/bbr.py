@@ -1,7 +1,9 @@
 """BBR, version 1: a model of the path (its bandwidth, its shortest round trip) instead of losses.
 
-Cardwell and others, BBR: Congestion-Based Congestion Control, ACM Queue 14 (5), 2016; constants as in Linux. Not
-here: the long-term bandwidth of policed paths, and allowance for aggregated acknowledgments.
+Cardwell and others, BBR: Congestion-Based Congestion Control, ACM Queue 14 (5), 2016; constants as in Linux. Of
+later versions (draft-ietf-ccwg-bbr) it has the end of STARTUP by losses, but only where the bandwidth does not grow
+either, lest random losses end it. Not here: the long-term bandwidth of policed paths, and allowance for aggregated
+acknowledgments.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ _PROBE_RTT_TIME: Final = 0.2
 _LEAST_SEGMENTS: Final = 4
 _FULL_GROWTH: Final = 1.25
 _FULL_ROUNDS: Final = 3
+# A round of STARTUP in recovery shows a full pipe when more than this part is lost, told by so many acknowledgments
+# at least (BBR.LossThresh and StartupFullLossCnt of draft-ietf-ccwg-bbr).
+_LOSS_THRESHOLD: Final = 0.02
+_FULL_LOSSES: Final = 6
 # A little below the estimate, so that no queue stands.
 _MARGIN: Final = 0.99
 _FIRST_RTT: Final = 0.001
@@ -49,11 +55,16 @@ class Bbr(CongestionControl):
         "_full_count",
         "_idle",
         "_initial",
+        "_losses",
+        "_lost",
         "_min_rtt_at",
         "_next_round",
         "_prior",
         "_recovering",
         "_round",
+        "_round_delivered",
+        "_round_lost",
+        "_round_recovering",
         "_round_start",
         "_seed",
         "cwnd_gain",
@@ -90,6 +101,9 @@ class Bbr(CongestionControl):
         self._conserving = False
         self._seed = 0
         self._delivered = 0
+        self._lost = self._losses = 0
+        self._round_delivered = self._round_lost = 0
+        self._round_recovering = False
 
     def start(self, srtt: float, seed: int) -> None:
         """Pace the first window over the first round trip, as STARTUP will."""
@@ -113,7 +127,8 @@ class Bbr(CongestionControl):
         self._update_round(sample)
         self._update_bandwidth(sample)
         self._update_cycle(sample)
-        self._check_full(sample)
+        if not self._full:
+            self._check_full(sample)
         self._check_drain(sample)
         self._update_min_rtt(sample)
         self._set_rate()
@@ -158,8 +173,12 @@ class Bbr(CongestionControl):
             self.pacing_gain = _CYCLE[self._cycle_index]
 
     def _check_full(self, sample: RateSample) -> None:
-        """The pipe is full when three rounds brought less than a quarter more each."""
-        if self._full or not self._round_start or sample.app_limited:
+        """The pipe is full when three rounds brought less than a quarter more each, or one that lost much."""
+        self._losses += sample.lost > self._lost
+        if not self._round_start:
+            return
+        overflows = self._overflows(sample)
+        if sample.app_limited:
             return
         bandwidth = self.bandwidth
         if bandwidth >= self._full_bandwidth * _FULL_GROWTH:
@@ -167,7 +186,19 @@ class Bbr(CongestionControl):
             self._full_count = 0
             return
         self._full_count += 1
-        self._full = self._full_count >= _FULL_ROUNDS
+        self._full = overflows or self._full_count >= _FULL_ROUNDS
+
+    def _overflows(self, sample: RateSample) -> bool:
+        """Whether the round that ends was spent in recovery and lost more than what random losses make likely."""
+        lost = sample.lost - self._round_lost
+        delivered = sample.delivered - self._round_delivered
+        much = self._losses >= _FULL_LOSSES and lost > _LOSS_THRESHOLD * (lost + delivered)
+        whole = self._round_recovering and sample.recovering
+        self._losses = 0
+        self._round_lost = sample.lost
+        self._round_delivered = sample.delivered
+        self._round_recovering = sample.recovering
+        return much and whole
 
     def _check_drain(self, sample: RateSample) -> None:
         if self.mode == STARTUP and self._full:
@@ -233,6 +264,9 @@ class Bbr(CongestionControl):
     def _set_window(self, sample: RateSample) -> None:
         smss = sample.smss
         acked = sample.acked
+        # What was lost has left the path: it makes no room for anything else.
+        self.cwnd = max(self.cwnd - (sample.lost - self._lost), smss)
+        self._lost = sample.lost
         if self._recovering and not sample.recovering:
             self._recovering = self._conserving = False
             self.cwnd = max(self.cwnd, self._prior)

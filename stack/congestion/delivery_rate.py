@@ -33,8 +33,8 @@ class RateSample:
 
     ``rate`` in octets a second, -1 if it tells none; ``app_limited``: the application may have been the limit;
     ``rtt`` in seconds, -1 if not measured; ``acked`` octets newly delivered, ``delivered`` all so far,
-    ``prior_delivered`` those when the newest of them was sent; ``in_flight`` octets after it; ``recovering``: in
-    loss recovery; ``smss`` octets of a segment; ``now`` seconds.
+    ``prior_delivered`` those when the newest of them was sent; ``in_flight`` octets after it; ``lost`` octets that
+    were taken for lost so far; ``recovering``: in loss recovery; ``smss`` octets of a segment; ``now`` seconds.
     """
 
     __slots__ = (
@@ -42,6 +42,7 @@ class RateSample:
         "app_limited",
         "delivered",
         "in_flight",
+        "lost",
         "now",
         "prior_delivered",
         "rate",
@@ -51,12 +52,13 @@ class RateSample:
     )
 
     def __init__(
-        self, now: float, acked: int, delivered: int, in_flight: int, smss: int, *, recovering: bool
+        self, now: float, acked: int, delivered: int, in_flight: int, lost: int, smss: int, *, recovering: bool
     ) -> None:
         self.now = now
         self.acked = acked
         self.delivered = delivered
         self.in_flight = in_flight
+        self.lost = lost
         self.smss = smss
         self.recovering = recovering
         self.rate = _NONE
