@@ -33,10 +33,13 @@ def _open(path: str | Path) -> TextIO:
 class Qlog:
     """Writes every event of a stack to ``path``; TunError where that cannot be opened.
 
-    ``epoch`` is what must be added to the stack's times to get seconds since 1970.
+    ``vantage`` is "client", "server", "network" or "unknown"; ``epoch`` is what must be added to the stack's times
+    to get seconds since 1970.
     """
 
-    def __init__(self, path: str | Path, *, title: str = "edotun", epoch: float = 0.0) -> None:
+    def __init__(
+        self, path: str | Path, *, title: str = "edotun", vantage: str = "unknown", epoch: float = 0.0
+    ) -> None:
         self._file = _open(path)
         self._last: dict[FlowName, tuple[str, dict[str, Any]]] = {}
         self._write(
@@ -45,7 +48,7 @@ class Qlog:
                 "serialization_format": "application/qlog+json-seq",
                 "title": title,
                 "trace": {
-                    "vantage_point": {"type": "unknown"},
+                    "vantage_point": {"type": vantage},
                     "common_fields": {
                         "time_format": "relative_to_epoch",
                         "reference_time": {"clock_type": "monotonic", "epoch": "unknown", "wall_clock": epoch},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..box import Box, BoxChain, Direction
-from .boxes import Corrupt, Delay, Duplicate, Filter, Loss, MtuLimit, RateLimit, Reorder, Tap
+from .boxes import Corrupt, Delay, Duplicate, Filter, Gather, Loss, MtuLimit, RateLimit, Reorder, Tap
 from .world import Link, SimRunner, Stalled, World
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Direction",
     "Duplicate",
     "Filter",
+    "Gather",
     "Link",
     "Loss",
     "MtuLimit",

@@ -6,6 +6,7 @@ comes from the ``random`` that is passed in.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import deque
 from collections.abc import Callable
@@ -79,6 +80,22 @@ class Delay(_Each):
             when = max(when + self._jitter * self._random.random(), self._last[direction])
             self._last[direction] = when
         out.append((when, direction, packet))
+
+
+class Gather(_Each):
+    """What arrives within ``seconds`` goes on together at their end, as devices at high rates hand packets over."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self, seconds: float, *, only: Direction | None = None) -> None:
+        super().__init__(only)
+        if seconds <= 0:
+            raise ValueError("the time in which packets are gathered is above 0")
+        self._seconds = seconds
+
+    def one(self, packet: Octets, direction: Direction, now: float, out: list[Emission]) -> None:
+        """Append the packet with the end of the interval that it falls into."""
+        out.append((math.ceil(now / self._seconds) * self._seconds, direction, packet))
 
 
 class Loss(_Each):

@@ -153,15 +153,17 @@ class World:
 
 
 class Link:
-    """Two hosts and the boxes between them."""
+    """Two hosts and the boxes between them. What arrives at one moment, arrives together."""
 
-    __slots__ = ("_armed", "_chain", "_ends", "_world")
+    __slots__ = ("_armed", "_arriving", "_chain", "_ends", "_world")
 
     def __init__(self, world: World, first: SimRunner[Any], second: SimRunner[Any], boxes: Sequence[Box]) -> None:
         self._world = world
         self._ends = (second, first)
         self._chain = BoxChain(boxes)
         self._armed: float | None = None
+        # For each direction when the latest packets arrive, and these.
+        self._arriving: list[tuple[float, list[bytes]]] = [(-1.0, []), (-1.0, [])]
 
     def send(self, packets: list[Octets], direction: Direction) -> None:
         """Take packets that a host sends now."""
@@ -173,11 +175,15 @@ class Link:
 
     def _leave(self, emissions: list[Emission]) -> None:
         world = self._world
-        at, towards = 0.0, None
-        together: list[Octets] = []
+        arriving = self._arriving
+        for direction in Direction:
+            if arriving[direction][0] <= world.now:
+                arriving[direction] = -1.0, []
         for when, direction, packet in emissions:
-            if towards is not direction or at != when:
-                at, towards, together = when, direction, []
+            at, together = arriving[direction]
+            if at != when:
+                together = []
+                arriving[direction] = when, together
                 world.schedule(when, self._ends[direction].arrive, together)
             together.append(packet if isinstance(packet, bytes) else bytes(packet))
         deadline = self._chain.next_deadline

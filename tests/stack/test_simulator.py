@@ -12,7 +12,7 @@ from scapy.packet import Raw
 from stack import icmp
 from stack.batch import Batch
 from stack.ip import Ip, IpTemplate, address_octets, parse
-from stack.simulator import Delay, Direction, Duplicate, Loss, Reorder, SimRunner, Stalled, Tap, World
+from stack.simulator import Delay, Direction, Duplicate, Gather, Loss, Reorder, SimRunner, Stalled, Tap, World
 
 A, B, C = (address_octets(text) for text in ("10.0.0.1", "10.0.0.2", "10.0.1.3"))
 
@@ -244,3 +244,21 @@ def test_single_steps() -> None:
     assert times == [0.0, 0.0, 1.0, 1.0]  # both look once, then one sends and the other receives
     assert len(b.stack.got) == 1
     assert not world.step()
+
+
+def test_gathered_packets_arrive_together() -> None:
+    """At the end of the interval that they fall into, in one batch though they were sent one by one."""
+    world = World(random.Random(1))
+    node = Node()
+    first = world.add(Node())
+    link = world.link(first, world.add(node), Gather(0.001))
+    for moment in (0.0101, 0.0104, 0.0109, 0.0111, 0.013):
+        world.call_at(moment, lambda: link.send([packet(A, B, 1)], Direction.FORWARD))
+    world.run(1.0)
+    assert node.batches == [3, 1, 1]
+    assert sorted({round(when, 6) for when, _ in node.got}) == [0.011, 0.012, 0.013]
+
+
+def test_gathering_takes_some_time() -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Gather(0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import replace
 
 from .scenario import Result, Scenario, run
@@ -22,7 +22,7 @@ def product(base: Scenario, **choices: Sequence[object]) -> list[Scenario]:
 def run_all(
     scenarios: Sequence[Scenario], *, progress: Callable[[], None] = lambda: None, executor: Executor | None = None
 ) -> list[Result]:
-    """Run all of them on ``executor`` (default: a process for each core)."""
+    """Run all of them on ``executor`` (default: a process for each core); ``progress`` is called after each."""
     if executor is not None:
         return _collect(scenarios, progress, executor)
     with ProcessPoolExecutor() as pool:
@@ -30,8 +30,10 @@ def run_all(
 
 
 def _collect(scenarios: Sequence[Scenario], progress: Callable[[], None], executor: Executor) -> list[Result]:
-    results = []
-    for result in executor.map(run, scenarios):
-        results.append(result)
+    # Those with most packets first, so that the last ones to end are short.
+    order = sorted(range(len(scenarios)), key=lambda index: -scenarios[index].rate * scenarios[index].seconds)
+    futures = {index: executor.submit(run, scenarios[index]) for index in order}
+    for future in as_completed(futures.values()):
+        future.result()
         progress()
-    return results
+    return [futures[index].result() for index in range(len(scenarios))]
