@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from . import accecn, closing, delivery, ecn, pacing, pmtu, receiver, recovery, sender, timers
+from . import accecn, closing, delivery, ecn, paced, pmtu, receiver, recovery, sender, timers
 from .congestion import find
 from .events import Established
 from .quickack import QuickAcks
@@ -245,7 +245,7 @@ def begin_transfer(tcb: Tcb, now: float) -> None:
     tcb.control.limit = tcb.config.slow_start_limit
     ecn.established(tcb)
     delivery.established(tcb, now)
-    pacing.established(tcb)
+    paced.established(tcb)
     if tcb.config.quick_acks:
         tcb.quick = QuickAcks(tcb.config.quick_acks, tcb.config.delayed_ack, now)
         if tcb.starved:

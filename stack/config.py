@@ -38,7 +38,8 @@ class TcpConfig(Habits):
     what is held; ``recovery`` names how losses are found with SACK (rack: RFC 8985; rfc6675), without it NewReno
     does; ``timestamps``, ``window_scaling`` and ``sack`` are offered or answered; ``ecn``: ECN is
     accepted only, offered too, or neither (RFC 3168 §6.1.1); accurate: so is the counter of RFC 9768; ``pacing``
-    spreads what is sent over the round trip, which some controllers do always; ``initial_window`` in
+    names what spreads what is sent over the round trip (off: only where the controller cannot do without);
+    ``initial_window`` in
     segments (RFC 6928); ``rto_min`` and ``rto_max`` bound the timer (RFC 6298 §2.4, 2.5); ``delayed_ack`` 0-0.5
     (RFC 9293 §3.8.6.3); ``syn_retries`` and ``data_retries`` are numbers of retransmissions before giving up
     (R2, RFC 9293 §3.8.3), ``report_retries`` how many before the application is told (R1), unless ``reports`` is
@@ -92,7 +93,7 @@ class TcpConfig(Habits):
     sack: bool = True
     nagle: bool = True
     congestion: str = "cubic"
-    pacing: bool = False
+    pacing: str = "off"
     recovery: str = "rack"
     initial_window: int = 10
     rto_initial: float = 1.0

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import errno
 
-from . import arrival, closing, pacing, pmtu, receiver, sender, timers
+from . import arrival, closing, paced, pmtu, receiver, sender, timers
 from .chronograph import Chronograph, Limit
 from .config import TcpConfig
 from .congestion import find
 from .events import Event, TcpError
 from .fastopen import FastOpening
+from .pacing import OFF
+from .pacing import find as find_pacer
 from .recovery import find as find_recovery
 from .run import ACK, SYN, Run
 from .states import State, Trigger
@@ -36,6 +38,8 @@ class Connection(Tcb):
     def __init__(self, config: TcpConfig, iss: int, *, clock_offset: int = 0) -> None:
         super().__init__(config, iss, clock_offset=clock_offset)
         find_recovery(config.recovery)
+        if config.pacing != OFF:
+            find_pacer(config.pacing)
 
     # --- verbs -------------------------------------------------------------------------------------------
 
@@ -99,7 +103,7 @@ class Connection(Tcb):
         if self.pacer is None:
             sender.output(self, now)
         else:
-            pacing.output(self, now)
+            paced.output(self, now)
         if self.chronograph is not None:
             self._keep_time(self.chronograph, now)
         if self.ack_now and self.state > _SYN_SENT:

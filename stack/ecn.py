@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from . import accecn
-from .pacer import Pacer
+from .pacing import DEFAULT, find
 from .run import ACK, AE, CWR, ECE, Run
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def echoed(tcb: Tcb, run: Run, now: float) -> None:
     if tcb.control.cwnd <= tcb.segment_size:
         # Less than a segment a round trip: the next goes when the retransmission timer would expire (§6.1.2).
         if tcb.pacer is None:
-            tcb.pacer = Pacer()
+            tcb.pacer = find(DEFAULT)()
         tcb.pacer.hold(now + tcb.rtt.rto)
     tcb.control.on_ecn(tcb.snd_nxt - tcb.snd_una, tcb.segment_size, now)
     reduced(tcb)

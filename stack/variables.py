@@ -16,7 +16,7 @@ from .congestion.delivery_rate import DeliveryRate
 from .events import Event, TcpError
 from .fastopen import FastOpening
 from .losses import OPEN, Recovery
-from .pacer import Pacer
+from .pacing import Pacer
 from .plpmtud import PathSearch
 from .quickack import QuickAcks
 from .rtt import RttEstimator

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from stack.congestion import CONTROLLERS
+from stack.pacing import OFF, PACERS
 from stack.recovery import RECOVERIES
 from tun.errors import TunError
 from tun.qlog import Qlog
@@ -68,7 +69,10 @@ def sim(
     recovery: Annotated[
         str, typer.Option("--recovery", metavar="NAME[,...]", help=f"Of {', '.join(RECOVERIES)}.")
     ] = "rack",
-    pacing: Annotated[bool, typer.Option("--pacing", help="Spread what the window allows over time.")] = False,
+    pacing: Annotated[
+        str,
+        typer.Option("--pacing", metavar="NAME", help=f"Spread the window over time: {OFF}, {', '.join(PACERS)}."),
+    ] = OFF,
     flows: Annotated[str, typer.Option("--flows", metavar="N[,...]", help="Transfers that share the link.")] = "1",
     rtt_ratio: Annotated[
         float, typer.Option("--rtt-ratio", metavar="X", help="The last flow's round trip, of the first's.")
@@ -93,6 +97,7 @@ def sim(
             _one_of("controller", name, CONTROLLERS)
     for name in recovery.split(","):
         _one_of("recovery", name, RECOVERIES)
+    _one_of("pacing", pacing, [OFF, *PACERS])
     if not 0.1 <= seconds <= 86400:
         options.wrong(f"--seconds: {seconds:g} is not in 0.1-86400")
     if not 1 <= rtt_ratio <= 100:

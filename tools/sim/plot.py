@@ -110,8 +110,8 @@ def _row(scenario: Scenario) -> str:
         parts.append(f"queue {scenario.queue or scenario.buffer:g}{' B' if scenario.queue else ' x BDP'}")
     if scenario.recovery != "rack":
         parts.append(scenario.recovery)
-    if scenario.pacing:
-        parts.append("paced")
+    if scenario.pacing != "off":
+        parts.append(f"paced {scenario.pacing}")
     return ", ".join(parts)
 
 

@@ -52,7 +52,7 @@ class Scenario:
     queue: int = 0
     controller: str = "cubic"
     recovery: str = "rack"
-    pacing: bool = False
+    pacing: str = "off"
     flows: int = 1
     rtt_ratio: float = 1.0
     seconds: float = 10.0

@@ -1,11 +1,11 @@
-"""Pacing: what the window allows is spread over time, a little at a time, instead of sent at once."""
+"""Paced output: what the window allows is spread over time by a pacer, instead of sent at once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from . import delivery, sender
-from .pacer import Pacer
+from .pacing import DEFAULT, OFF, Pacer, find
 from .tcb import NEVER
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ _GAIN: Final = 1.2
 
 def established(tcb: Tcb) -> None:
     """Data may be sent: paced where the controller needs it or the configuration asks for it."""
-    if tcb.config.pacing or tcb.control.needs_pacing:
+    name = tcb.config.pacing
+    if name != OFF or tcb.control.needs_pacing:
         tcb.control.paced = True
-        tcb.pacer = Pacer()
+        tcb.pacer = find(DEFAULT if name == OFF else name)()
         update(tcb, tcb.pacer)
 
 
@@ -38,7 +39,7 @@ def update(tcb: Tcb, pacer: Pacer) -> None:
 
 
 def output(tcb: Tcb, now: float) -> None:
-    """Queue what may be sent now, at most a quantum; what then waits for its time alone gets a deadline."""
+    """Queue what may be sent now, at most the pacer's credit; what waits for its time alone gets a deadline."""
     pacer = tcb.pacer
     if pacer is None:
         sender.output(tcb, now)
