@@ -34,6 +34,7 @@ command -v gcc >/dev/null || missing needed gcc "python-pytun is compiled while 
 command -v ip >/dev/null || missing useful iproute2 "tests look at devices and routes by it"
 command -v nft >/dev/null || missing useful nftables "routers in tests and in the demo lose and alter packets"
 command -v ethtool >/dev/null || missing useful ethtool "tests turn offloads of their devices off by it"
+command -v tshark >/dev/null || missing useful tshark "a test reads captures with it"
 command -v curl >/dev/null || missing useful curl "the unmodified program of the demo and of tests"
 
 while read -r program package; do

@@ -1,26 +1,30 @@
-"""qlog of a stack's connections as a JSON text sequence (draft-ietf-quic-qlog-main-schema §11.2, RFC 7464).
+"""qlog of a stack's connections as a JSON text sequence (draft-ietf-quic-qlog-main-schema, RFC 7464).
 
-qlog has no event names for TCP: segments, drops and states are under ``tcp:``, what congestion control and
-loss recovery do under ``recovery:`` with QUIC's names. Times in milliseconds, sizes in octets.
+qlog has no event names for TCP: segments, drops, states and parameters are under ``tcp:``, what congestion control
+and loss recovery do under ``recovery:`` with QUIC's names. Times in milliseconds, sizes in octets.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from stack.connection import Connection
 from stack.ip import address_text
-from stack.recovery import in_flight
 from stack.run import Run
 from stack.segment import Segment
+from stack.states import State
+from stack.tcb import NEVER
 from stack.trace import FlowName
 
 from .errors import TunError
+from .qlog_facts import metrics, parameters, phase, timer
 
-_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+_FLAGS: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+_OPENING: Final = (State.CLOSED, State.SYN_SENT, State.SYN_RECEIVED)
 
 
 def _open(path: str | Path) -> TextIO:
@@ -30,28 +34,52 @@ def _open(path: str | Path) -> TextIO:
         raise TunError(f"cannot write qlog {path}: {error.strerror}", error.errno or 0) from None
 
 
+class _Known:
+    """What was written of one connection, so that only changes are written again."""
+
+    __slots__ = ("drops", "lost", "metrics", "opened", "phase", "state", "timer")
+
+    def __init__(self) -> None:
+        self.state = State.CLOSED
+        self.opened = False
+        self.metrics: dict[str, Any] = {}
+        self.phase: str | None = None
+        self.timer = ("", NEVER)
+        self.drops: dict[str, int] = {}
+        self.lost = 0
+
+
 class Qlog:
     """Writes every event of a stack to ``path``; TunError where that cannot be opened.
 
     ``vantage`` is "client", "server", "network" or "unknown"; ``epoch`` is what must be added to the stack's times
-    to get seconds since 1970.
+    to get seconds since 1970 (0: unknown).
     """
 
     def __init__(
         self, path: str | Path, *, title: str = "edotun", vantage: str = "unknown", epoch: float = 0.0
     ) -> None:
         self._file = _open(path)
-        self._last: dict[FlowName, tuple[str, dict[str, Any]]] = {}
+        self._known: dict[FlowName, _Known] = {}
+        reference = {"clock_type": "monotonic", "epoch": "unknown"}
+        if epoch:
+            reference["wall_clock_time"] = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
         self._write(
             {
+                # The two names that the drafts had for each before, for older tools.
+                "qlog_version": "0.4",
+                "qlog_format": "JSON-SEQ",
                 "file_schema": "urn:ietf:params:qlog:file:sequential",
                 "serialization_format": "application/qlog+json-seq",
                 "title": title,
                 "trace": {
-                    "vantage_point": {"type": vantage},
+                    "title": title,
+                    "vantage_point": {"name": "edotun", "type": vantage},
+                    "event_schemas": ["urn:edotun:qlog:events:tcp", "urn:edotun:qlog:events:recovery"],
                     "common_fields": {
+                        "protocol_types": ["TCP"],
                         "time_format": "relative_to_epoch",
-                        "reference_time": {"clock_type": "monotonic", "epoch": "unknown", "wall_clock": epoch},
+                        "reference_time": reference,
                     },
                 },
             }
@@ -81,7 +109,7 @@ class Qlog:
                 "window": segment.window,
                 "data_offset": segment.data_offset,
             },
-            "raw": {"length": len(segment.tcp)},
+            "raw": {"length": len(segment.tcp), "payload_length": max(len(segment.tcp) - segment.data_offset, 0)},
         }
         self._event("tcp:segment_received", flow, now, data)
 
@@ -98,26 +126,65 @@ class Qlog:
                 "flags": _names(run.flags),
                 "window": run.window,
             },
-            "payload_length": run.length,
             "segments": count,
-            "raw": {"length": octets},
+            "raw": {"length": octets, "payload_length": run.length},
         }
         self._event("tcp:segments_sent", flow, now, data)
 
     def updated(self, flow: FlowName, connection: Connection, now: float) -> None:
-        """``tcp:state_updated`` and ``recovery:metrics_updated``: only what has changed since the last."""
-        state, known = self._last.get(flow, ("CLOSED", {}))
-        name = connection.state.name
-        if name != state:
-            self._event("tcp:state_updated", flow, now, {"old": state, "new": name})
-        metrics = _metrics(connection)
-        changed = {key: value for key, value in metrics.items() if known.get(key) != value}
+        """States, drops by TCP itself, parameters, losses, metrics, timers: only what has changed."""
+        known = self._known.get(flow)
+        if known is None:
+            known = self._known[flow] = _Known()
+        if connection.drops != known.drops:
+            self._drops(flow, known, connection, now)
+        state = connection.state
+        if not known.opened and state not in _OPENING:
+            known.opened = True
+            self._event("tcp:parameters_set", flow, now, parameters(connection))
+        if state is not known.state:
+            self._event("tcp:state_updated", flow, now, {"old": known.state.name, "new": state.name})
+            known.state = state
+        if known.opened:
+            self._recovery(flow, known, connection, now)
+        if state is State.CLOSED:
+            del self._known[flow]
+
+    def _drops(self, flow: FlowName, known: _Known, connection: Connection, now: float) -> None:
+        for reason, number in connection.drops.items():
+            for _ in range(number - known.drops.get(reason, 0)):
+                self._event("tcp:segment_dropped", flow, now, {"trigger": reason})
+        known.drops = dict(connection.drops)
+
+    def _recovery(self, flow: FlowName, known: _Known, connection: Connection, now: float) -> None:
+        lost = connection.scoreboard.lost
+        if lost > known.lost:
+            self._event("recovery:octets_lost", flow, now, {"length": lost - known.lost})
+            known.lost = lost
+        name = phase(connection)
+        if name != known.phase:
+            change = {"new": name} if known.phase is None else {"old": known.phase, "new": name}
+            self._event("recovery:congestion_state_updated", flow, now, change)
+            known.phase = name
+        found = metrics(connection)
+        changed = {key: value for key, value in found.items() if known.metrics.get(key) != value}
         if changed:
             self._event("recovery:metrics_updated", flow, now, changed)
-        if name == "CLOSED":
-            self._last.pop(flow, None)
-        else:
-            self._last[flow] = (name, metrics)
+            known.metrics = found
+        self._timer(flow, known, timer(connection), now)
+
+    def _timer(self, flow: FlowName, known: _Known, new: tuple[str, float], now: float) -> None:
+        """``recovery:loss_timer_updated``; a timer of the same type that only moves on is not told."""
+        kind, at = known.timer
+        known.timer = new
+        expired = kind and at <= now and new != (kind, at)
+        if expired:
+            self._event("recovery:loss_timer_updated", flow, now, {"timer_type": kind, "event_type": "expired"})
+        if new[0] and (expired or new[0] != kind):
+            data = {"timer_type": new[0], "event_type": "set", "delta": round((new[1] - now) * 1000.0, 3)}
+            self._event("recovery:loss_timer_updated", flow, now, data)
+        elif kind and not new[0] and not expired:
+            self._event("recovery:loss_timer_updated", flow, now, {"timer_type": kind, "event_type": "cancelled"})
 
     def _event(self, name: str, flow: FlowName, now: float, data: dict[str, Any]) -> None:
         group = f"{_endpoint(flow[0], flow[1])}-{_endpoint(flow[2], flow[3])}"
@@ -125,21 +192,6 @@ class Qlog:
 
     def _write(self, record: dict[str, Any]) -> None:
         self._file.write(f"\x1e{json.dumps(record, separators=(',', ':'))}\n")
-
-
-def _metrics(connection: Connection) -> dict[str, Any]:
-    """Recovery metrics under QUIC's names (draft-ietf-quic-qlog-quic-events §7.2), times in milliseconds."""
-    rtt = connection.rtt
-    return {
-        "smoothed_rtt": round(rtt.srtt * 1000.0, 3),
-        "rtt_variance": round(rtt.rttvar * 1000.0, 3),
-        "rto": round(rtt.rto * 1000.0, 3),
-        "congestion_window": int(connection.control.cwnd),
-        "ssthresh": None if connection.control.ssthresh > 1 << 40 else int(connection.control.ssthresh),
-        "bytes_in_flight": max(in_flight(connection), 0),
-        "send_window": connection.snd_wnd,
-        "retransmissions": connection.retransmissions,
-    }
 
 
 def _names(flags: int) -> list[str]:

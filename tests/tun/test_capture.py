@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 from scapy.utils import PcapNgReader
 
+from stack.batch import Batch
+from tests.stack.wire import Wire
 from tun.capture import Capture
 from tun.errors import TunError
 
@@ -88,6 +92,45 @@ def test_scapy_reads_it(tmp_path: Path) -> None:
     assert float(first.time) == 1.25
     comments = first.comments if hasattr(first, "comments") else [first.comment]
     assert [one.decode() for one in comments] == ["why: ünïcode"]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_tshark_shows_the_reasons(tmp_path: Path) -> None:
+    """A dropped packet's comment stands beside it in the tools that people use."""
+    path = tmp_path / "drops.pcapng"
+    world = Wire()
+    world.server.dropped = []
+    attempt, _ = world.open()
+    attempt.write(b"x" * 3000)
+    world.run(1.0)
+    good = next(packet for _, from_client, packet in world.sent if from_client and len(packet) > 1000)
+    bad = bytearray(good)
+    bad[-1] ^= 1
+    world.server.receive(Batch([good, bytes(bad)]), world.now)
+    comments: list[str | None] = [None, None]
+    for index, reason in world.server.dropped:
+        comments[index] = reason
+    with Capture(path) as capture:
+        capture.add([good, bytes(bad)], 1.0, outgoing=False, comments=comments)
+    command = [
+        "tshark",
+        "-r",
+        str(path),
+        "-T",
+        "fields",
+        "-e",
+        "frame.number",
+        "-e",
+        "tcp.len",
+        "-e",
+        "frame.comment",
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    length = len(good) - 20 - ((good[32] >> 4) << 2)
+    assert [line.split("\t") for line in shown.splitlines()] == [
+        ["1", str(length), ""],
+        ["2", str(length), "bad_checksum"],
+    ]
 
 
 def test_a_batch_is_in_the_file_at_once(tmp_path: Path) -> None:
