@@ -69,7 +69,7 @@ class TcpConfig(Habits):
     long as the window allows, see ``bursts``); ``grow_half_used``: in slow start the window grows while at least
     half of it was in use (RFC 7661 §4.1), not only while it was what limited sending; ``slow_start_limit`` by how
     many segments one acknowledgment may open it then (L of RFC 9406 §4.2); ``prr_from_window``: PRR reckons from
-    the window instead of what was in flight (RecoverFS of RFC 9937 §6.1), and what its timer finds lets a segment go;
+    the window instead of what was in flight (RecoverFS of RFC 9937 §6.1), and its timer lets a segment go;
     ``restart_after_idle``: after a pause of an RTO the window is no larger than the initial one (RFC 5681 §4.1);
     ``reduce_from_window``: a loss reduces the window from what it was, not from what was in flight (RFC 9438 §4.6);
     ``grow_by_delivery``: what SACK or duplicate ACKs told of before lets the window grow no more when it is

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from stack import pacing
 from stack.config import TcpConfig
 from stack.socket_core import Blocked
 from stack.socket_core.info import information
@@ -329,7 +330,7 @@ class Interpreter:
                 self.config = settings.apply(meaning, self.config)
                 self.machine.configure(self.config)
             elif isinstance(meaning, shell.Pacing):
-                self.config = replace(self.config, pacing=meaning.on)
+                self.config = replace(self.config, pacing=pacing.DEFAULT if meaning.on else pacing.OFF)
                 self.machine.configure(self.config)
             elif isinstance(meaning, shell.DropState):
                 self.machine.drop(meaning.state)
