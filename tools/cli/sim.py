@@ -15,9 +15,6 @@ from rich.table import Table
 
 from stack.congestion import CONTROLLERS
 from stack.pacing import OFF, PACERS
-from stack.recovery import RECOVERIES
-from tun.errors import TunError
-from tun.qlog import Qlog
 
 from . import options
 
@@ -67,7 +64,7 @@ def sim(
         str, typer.Option("--controller", metavar="NAME[,...]", help=f"Of {_NAMES}; A+B: flows in turn.")
     ] = "cubic",
     recovery: Annotated[
-        str, typer.Option("--recovery", metavar="NAME[,...]", help=f"Of {', '.join(RECOVERIES)}.")
+        str, typer.Option("--recovery", metavar="NAME[,...]", help="Of rack, rfc6675 and what is registered.")
     ] = "rack",
     pacing: Annotated[
         str,
@@ -95,8 +92,6 @@ def sim(
     for names in controller.split(","):
         for name in names.split("+"):
             _one_of("controller", name, CONTROLLERS)
-    for name in recovery.split(","):
-        _one_of("recovery", name, RECOVERIES)
     _one_of("pacing", pacing, [OFF, *PACERS])
     if not 0.1 <= seconds <= 86400:
         options.wrong(f"--seconds: {seconds:g} is not in 0.1-86400")
@@ -109,10 +104,14 @@ def sim(
     if plot is not None and not plot.parent.is_dir():
         options.wrong(f"--plot: there is no folder {plot.parent}")
     # Loaded only now: whole stacks take their time, and no other command needs them.
+    from stack.recovery import RECOVERIES
+
     from ..sim.matrix import product
     from ..sim.scenario import Scenario
     from ..sim.sweep import SWEEPS
 
+    for name in recovery.split(","):
+        _one_of("recovery", name, RECOVERIES)
     base = Scenario(queue=queue, pacing=pacing, rtt_ratio=rtt_ratio, seconds=seconds, seed=seed)
     scenarios = product(
         base,
@@ -138,6 +137,9 @@ def sim(
 
 
 def _run(scenarios: list[Scenario], *, samples: bool, qlog: Path | None) -> list[Result]:
+    from tun.errors import TunError
+    from tun.qlog import Qlog
+
     from ..sim.matrix import run_all
     from ..sim.scenario import run
 
