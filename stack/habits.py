@@ -16,6 +16,7 @@ class Habits:
     - ``whole_window``: each segment advertises all the room that there is, without the steps of RFC 9293
       §3.8.6.2.2, but none where it is less than a segment and than a quarter of the buffer. As much is accepted,
       even where the field cannot tell it.
+    - ``raise_window``: with it, a window that scaling would cut off is raised to the next unit instead.
     - ``close_forgets``: closing with unread octets sends a FIN, not the reset of RFC 9293 §3.6.1.
     - ``bsd_updates``: reading sends a window update where BSD does: for two segments and a quarter of the buffer
       more than was advertised, or half of it, unless an acknowledgment waits for its delay.
@@ -62,6 +63,7 @@ class Habits:
 
     round_buffers: bool = False
     whole_window: bool = False
+    raise_window: bool = False
     close_forgets: bool = False
     bsd_updates: bool = False
     ack_second: bool = False

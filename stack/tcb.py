@@ -220,6 +220,8 @@ class Tcb(Variables):
         if free < size // 4 and free < self.segment_size:
             free = 0
         self.rcv_adv = max(self.rcv_adv, self.rcv_nxt + free)
+        if self.config.raise_window:
+            self.rcv_adv += -(self.rcv_adv - self.rcv_nxt) % (1 << self.rcv_wscale)
         return min(self.rcv_adv - self.rcv_nxt >> self.rcv_wscale, 0xFFFF)
 
     def plain_options(self, now: float) -> Options:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from .conditions import select
 from .faults import Failed, Place, Refused
@@ -15,6 +17,8 @@ from .header import with_definitions
 from .interpreter import Interpreter
 from .parser import parse
 from .profiles import PROFILES, profile_of
+from .profiles.base import Profile
+from .syntax import Script
 
 SUFFIX = ".pkt"
 
@@ -52,7 +56,7 @@ def run_text(
     name = chosen.name
     try:
         script = parse(with_definitions(select(text, file, chosen.defined), chosen.definitions), file)
-        Interpreter(script, chosen, show).run()
+        _run(script, chosen, show)
     except Failed as failed:
         return Outcome(
             file, failed.place.line, Result.FAILED, _reason(failed, file), failed.expected, failed.actual, name
@@ -60,6 +64,19 @@ def run_text(
     except Refused as refused:
         return Outcome(file, refused.place.line, Result.REFUSED, _reason(refused, file), None, None, name)
     return Outcome(file, None, Result.PASSED, None, None, None, name)
+
+
+def _run(script: Script, profile: Profile, show: Callable[[str], None]) -> None:
+    """Run a script as the profile's system does, or else as another version of it; raises what failed at first."""
+    try:
+        Interpreter(script, profile, show).run()
+    except Failed:
+        for version in profile.versions:
+            changes: dict[str, Any] = dict(version)
+            with suppress(Failed, Refused):
+                Interpreter(script, replace(profile, config=replace(profile.config, **changes)), show).run()
+                return
+        raise
 
 
 def _reason(fault: Failed | Refused, file: str) -> str:

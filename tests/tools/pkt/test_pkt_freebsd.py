@@ -304,3 +304,36 @@ def test_a_repeated_syn_announces_what_the_path_takes_over_ipv6() -> None:
     text = "--ip_version=ipv6\n" + DIAL + CONNECT + "+0 " + SYN.replace("1460", "1440")
     text += "+.1 < [0:0(0)]icmp packet_too_big mtu 1300\n"
     shows(text + "+.9 > S 0:0(0) win 65535 <mss 1240,nop,wscale 6,sackOK,TS val 1100 ecr 0>\n", path_mss=False)
+
+
+SCALED = (
+    DIAL
+    + CONNECT
+    + "+0 "
+    + SYN
+    + """+.1 < S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 6,sackOK,TS val 7 ecr 100>
++0 > . 1:1(0) ack 1 win {} <nop,nop,TS val 200 ecr 7>
+"""
+)
+
+
+def test_a_window_is_rounded_down_as_before_version_13_or_up_as_since() -> None:
+    shows(SCALED.format(65700 // 64))
+    shows(SCALED.format(65700 // 64 + 1))
+    for window in (65700 // 64 - 1, 65700 // 64 + 2):
+        outcome = run_text(SCALED.format(window), "s.pkt", "freebsd")
+        assert outcome.result is Result.FAILED, outcome
+        assert outcome.actual is not None
+        assert f"win {65700 // 64}" in outcome.actual
+
+
+def test_a_raised_window_is_kept_open_in_whole_units() -> None:
+    raised = replace(FREEBSD, config=replace(FREEBSD.config, raise_window=True), versions=())
+    Interpreter(
+        parse(
+            SCALED.format(1027) + "+.1 < P. 1:101(100) ack 1 win 65535 <nop,nop,TS val 8 ecr 200>\n"
+            "+.04 > . 1:1(0) ack 101 win 1026 <nop,nop,TS val 300 ecr 8>\n",
+            "s.pkt",
+        ),
+        raised,
+    ).run()

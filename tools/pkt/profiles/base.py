@@ -18,7 +18,8 @@ class Profile:
     ``echoes``: a timestamp's echo is looked at. ``latest_socket``: segments of connections of earlier sockets than
     the latest are not. ``definitions`` are words that stand for others where the system's scripts are run.
     ``listening_edo`` and ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens;
-    ``defined`` are the names that hold in ``#ifdef``.
+    ``defined`` are the names that hold in ``#ifdef``. ``versions`` are what other versions of the system do
+    otherwise: a script holds if it holds for one of them.
     """
 
     name: str
@@ -31,3 +32,4 @@ class Profile:
     latest_socket: bool = False
     definitions: Mapping[str, str] = field(default_factory=dict)
     defined: frozenset[str] = frozenset()
+    versions: tuple[Mapping[str, object], ...] = ()

@@ -48,4 +48,6 @@ PROFILE = Profile(
     Dialect(kind=EdoKind.NATIVE_79_80, form=FormChoice.SHORT, order=OptionOrder.FREEBSD, data_padding=80),
     listening_edo="lenient",
     defined=frozenset({"FreeBSD"}),
+    # Since version 13 a window is rounded up.
+    versions=({"raise_window": True},),
 )
