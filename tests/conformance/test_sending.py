@@ -177,3 +177,17 @@ def test_slow_start_then_avoidance_then_backoff() -> None:
             lossy.now += 0.001
             lossy.seg(1, lossy.c.snd_una - lossy.iss + MSS, window=60_000)
         assert lossy.c.control.cwnd - reduced <= 4 * MSS, name
+
+
+def test_the_controller_is_the_one_that_was_named() -> None:
+    """MAY-18: after a loss CUBIC goes on with 0.7 of what was in flight (RFC 9438 §4.6), Reno with half; BBR paces."""
+    for name, share in (("cubic", 0.7), ("reno", 0.5)):
+        s = Script(TcpConfig(congestion=name, timestamps=False), Options(mss=1000))
+        assert sum(run.length for run in s.write(bytes(10_000))) == 10_000
+        s.now += 0.1
+        for _ in range(3):
+            s.seg(1, 1)
+        assert s.c.retransmissions == 1, name
+        assert s.c.control.ssthresh == 10_000 * share, name
+    s = Script(TcpConfig(congestion="bbr", timestamps=False), Options(mss=1000))
+    assert 0 < sum(run.length for run in s.write(bytes(10_000))) < 10_000
