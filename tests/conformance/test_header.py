@@ -43,6 +43,7 @@ def test_a_wrong_checksum_is_a_drop(wrong: int) -> None:
 STRANGE = {
     "unknown": bytes((200, 6, 1, 2, 3, 4, 1, 1)),
     "unknown without contents": bytes((77, 2, 1, 1)),
+    "unknown with contents that would be no options": bytes((200, 6, 8, 0, 8, 99, 1, 1)),
     "MSS outside a SYN": bytes((2, 4, 5, 180)),
     "SACK-permitted outside a SYN": bytes((4, 2, 1, 1)),
     "unaligned": bytes((1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1)),

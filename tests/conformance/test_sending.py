@@ -180,7 +180,7 @@ def test_slow_start_then_avoidance_then_backoff() -> None:
 
 
 def test_the_controller_is_the_one_that_was_named() -> None:
-    """MAY-18: after a loss CUBIC goes on with 0.7 of what was in flight (RFC 9438 §4.6), Reno with half; BBR paces."""
+    """MAY-18: after a loss CUBIC keeps 0.7 of what was in flight (RFC 9438 §4.6), Reno half; BBR paces."""
     for name, share in (("cubic", 0.7), ("reno", 0.5)):
         s = Script(TcpConfig(congestion=name, timestamps=False), Options(mss=1000))
         assert sum(run.length for run in s.write(bytes(10_000))) == 10_000
