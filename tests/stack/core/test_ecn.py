@@ -303,3 +303,17 @@ def test_octets_cross_a_marking_channel() -> None:
     world.run(5.0)
     last = world.sent[1][-1][1]
     assert bool(last.flags & ECE) == bool(world.b.ece)
+
+
+def test_with_a_window_of_one_segment_the_next_waits_for_the_retransmission_timer() -> None:
+    """RFC 3168 §6.1.2: a sender that can reduce no further sends once in that time."""
+    s = active()
+    s.c.control.cwnd = 1460
+    (first,) = s.write(bytes(5000))
+    assert s.rel(first) == (1, 1461)
+    s.now += 0.05
+    assert [run for run in s.seg(1, 1461, flags=ACK | ECE) if run.length] == []
+    rto = s.c.rtt.rto
+    assert [run for run in s.wait(rto - 0.01) if run.length] == []
+    (second,) = [run for run in s.wait(0.02) if run.length]
+    assert s.rel(second)[0] == 1461

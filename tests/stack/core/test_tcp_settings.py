@@ -142,3 +142,25 @@ def test_half_of_a_small_window_is_worth_a_segment() -> None:
     assert more.length == 600
     s.seg(1, 1601, window=400)
     assert s.c.snd_nxt - s.iss == 1601
+
+
+# --- a peer that takes back what it has selectively acknowledged -------------------------------------------
+
+
+def test_what_was_sacked_is_sent_again_to_a_peer_that_has_thrown_it_away() -> None:
+    """RFC 2018 §8: SND.UNA reaches octets that were SACKed and stays there; a timeout forgets the SACKs."""
+    s = Script(offer=SACK)
+    s.write(bytes(7300))
+    s.seg(1, 1, sack=[(1461, 7301)])
+    s.wait(0.3)
+    s.seg(1, 1461)
+    assert s.c.scoreboard.sacked == 5840
+    s.out.clear()
+    s.wait(3.0)
+    assert s.c.scoreboard.sacked == 0
+    for acknowledged in (2921, 5841, 7301):
+        s.seg(1, acknowledged)
+        s.wait(0.01)
+    again = {octet for run in s.out for octet in range(*s.rel(run))}
+    assert again == set(range(1461, 7301))
+    assert s.c.unsent == 0
