@@ -21,7 +21,7 @@ from tun.netns import Namespace, join, namespaces
 PROGRAMS = {4: "10.84.0.1", 6: "fd84::1"}
 RELAY = {4: "10.84.0.2", 6: "fd84::2"}
 STACK = {4: "10.85.0.2", 6: "fd85::2"}
-PATIENCE = 60.0
+PATIENCE = 120.0
 # The rules count what they drop, each way, between the TUN and the programs.
 _LOSSES = """
 table inet losses {{
@@ -110,7 +110,7 @@ def gateway(place: Place, *forwards: tuple[str, str], congestion: str = "cubic")
     file.write_text(text)
     with Program("gateway", [*EDOTUN, "gateway", str(file), "--json"], place.relay.name) as program:
         for _ in forwards:
-            program.ready()
+            program.ready(PATIENCE)
         yield Gateway(program)
         program.process.terminate()
         assert program.end(PATIENCE) == 0, program.complaint

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .relayed import RELAY, STACK, Place, from_programs, gateway, place, to_programs
+from .relayed import PATIENCE, RELAY, STACK, Place, from_programs, gateway, place, to_programs
 
 pytestmark = [pytest.mark.tun, pytest.mark.programs("iperf3", "nft", "ip")]
 
@@ -26,7 +26,7 @@ each_way = pytest.mark.parametrize(
 @pytest.fixture
 def between(fresh_name: Callable[[str], str], tmp_path: Path) -> Iterator[Place]:
     with place(fresh_name, tmp_path) as one, one.program("iperf3", "-s", "-p", str(PORT), "--forceflush") as server:
-        server.line("out", lambda text: "listening" in text, 10.0)
+        server.line("out", lambda text: "listening" in text, PATIENCE)
         yield one
 
 

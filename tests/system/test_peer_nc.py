@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.tun, pytest.mark.programs("nc")]
 HOST = {4: "10.86.0.1", 6: "fd86::1"}
 STACK = {4: "10.86.0.2", 6: "fd86::2"}
 PIPE = subprocess.PIPE
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @pytest.fixture

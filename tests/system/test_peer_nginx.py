@@ -14,7 +14,7 @@ import pytest
 from tools.programs import Program
 from tun.interface import Interface
 
-from .relayed import PROGRAMS, RELAY, STACK, Place, bracketed, from_programs, gateway, place, to_programs
+from .relayed import PATIENCE, PROGRAMS, RELAY, STACK, Place, bracketed, from_programs, gateway, place, to_programs
 
 pytestmark = [pytest.mark.tun, pytest.mark.programs("nginx", "curl")]
 
@@ -59,7 +59,7 @@ def nginx(fresh_name: Callable[[str], str], tmp_path: Path) -> Iterator[Place]:
     file.write_text(CONFIGURATION.format(folder=tmp_path, port=PORT))
     command = ("nginx", "-e", "stderr", "-p", str(tmp_path), "-c", str(file))
     with place(fresh_name, tmp_path) as one, Program("nginx", command, one.programs.name) as server:
-        server.line("err", lambda text: "start worker" in text or "using the" in text, 10.0)
+        server.line("err", lambda text: "start worker" in text or "using the" in text, PATIENCE)
         yield one
 
 
@@ -115,7 +115,7 @@ def test_the_stack_asks_nginx(nginx: Place, version: int) -> None:
 
     async def main() -> dict[str, object]:
         network = Interface(addr=addresses, host=["10.85.0.1", "fd85::1"], netns=nginx.relay.name)
-        async with network, asyncio.timeout(60.0):
+        async with network, asyncio.timeout(PATIENCE):
             reader, writer = await network.open_connection(PROGRAMS[version], PORT)
             await asking(Client(reader, writer))
             writer.close()

@@ -13,7 +13,7 @@ import pytest
 
 from tools.programs import Program
 
-from .relayed import RELAY, STACK, Place, bracketed, from_programs, gateway, place, to_programs
+from .relayed import PATIENCE, RELAY, STACK, Place, bracketed, from_programs, gateway, place, to_programs
 
 pytestmark = [pytest.mark.tun, pytest.mark.programs("sshd", "ssh", "scp", "ssh-keygen", "nft", "ip")]
 
@@ -63,7 +63,7 @@ def sshd(fresh_name: Callable[[str], str], tmp_path: Path) -> Iterator[Place]:
         one = stack.enter_context(place(fresh_name, tmp_path))
         command = ["/usr/sbin/sshd", "-D", "-e", "-f", str(tmp_path / "server")]
         server = stack.enter_context(Program("sshd", command, one.programs.name))
-        server.line("err", lambda text: "listening on :: port" in text, 15.0)
+        server.line("err", lambda text: "listening on :: port" in text, PATIENCE)
         yield one
 
 
