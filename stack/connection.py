@@ -301,18 +301,6 @@ class Connection(Tcb):
             # It was the text that made the SYN too big (RFC 7413 §4.1.3.1).
             timers.repeat_syn(self, now)
 
-    def stop_syn_timer(self) -> None:
-        """The SYN or SYN-ACK is not repeated by the connection any more."""
-        if self.state in (State.SYN_SENT, State.SYN_RECEIVED):
-            self.rexmt_at = NEVER
-
-    def force_established(self, now: float) -> None:
-        """Our SYN counts as acknowledged (SYN-RECEIVED only): the handshake above knows that it arrived."""
-        if self.state is State.SYN_RECEIVED:
-            self.now = now
-            self.snd_una = self.iss + 1
-            arrival.establish(self, now)
-
     def segment(self, flags: int = ACK, seq: int | None = None) -> Run:
         """A bare control segment with the current acknowledgment, window and timestamps."""
         options = self.plain_options(self.now) if not flags & SYN else self.syn_options(bool(flags & ACK))

@@ -263,19 +263,12 @@ def test_data_held_back_until_allowed() -> None:
     assert (data.flags, data.length) == (ACK | PSH | FIN, 6)
 
 
-def test_the_handshake_above_may_take_over() -> None:
-    s = Script(establish=False)
-    s.c.accept(Run(IRS, 0, SYN, 4096, PLAIN), s.now)
-    s.take()
-    s.c.stop_syn_timer()
-    assert s.c.next_deadline is None
-    s.c.force_established(s.now)
-    assert s.state() is State.ESTABLISHED
-    assert s.events() == [Established()]
-    (data,) = s.write(b"now")
-    assert s.rel(data) == (1, 4)
+def test_a_bare_segment_has_the_numbers_of_the_moment() -> None:
+    s = Script()
+    s.write(b"now")
+    s.seg(1, 1, b"peer")
     bare = s.c.segment()
-    assert (bare.flags, bare.seq, bare.ack, bare.length) == (ACK, ISS + 4, IRS + 1, 0)
+    assert (bare.flags, bare.seq, bare.ack, bare.length) == (ACK, ISS + 4, IRS + 5, 0)
     assert s.c.segment(RST, ISS).seq == ISS
 
 
