@@ -54,12 +54,11 @@ def _outward(carried: Carried, far: socket.socket, inward: threading.Thread) -> 
     with contextlib.suppress(OSError):
         while data := far.recv(_BLOCK):
             carried.sendall(data)
+        carried.shutdown(socket.SHUT_WR)
+        # The other direction goes on until it ends or the descriptor is closed.
         hangup = select.poll()
         hangup.register(far, 0)
-        if not hangup.poll(0):
-            # Half-closed: the other direction goes on until it ends or the descriptor is closed.
-            carried.shutdown(socket.SHUT_WR)
-            hangup.poll()
+        hangup.poll()
     carried.close()
     with contextlib.suppress(OSError):
         far.shutdown(socket.SHUT_RDWR)
