@@ -200,8 +200,9 @@ class WaitingSocket:
         core = getattr(self, "_core", None)
         if core is None or core.closed or self._runner.stopped:
             return
+        text = f"unclosed {self!r}"
         self._runner.post(_Closing(core, self._runner, self._mirror))
-        warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+        warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
 
     def __getstate__(self) -> object:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
