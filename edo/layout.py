@@ -80,7 +80,14 @@ def lay_out(
     if syn:
         kept = () if behind else riders
         options = fit_syn(options, ao_octets=ao_octets, extension=extension, riders=kept, dialect=dialect)
-    return _lay_out(options, ao_octets, key_ids, extension, behind, riders, dialect, syn)
+    try:
+        return _lay_out(options, ao_octets, key_ids, extension, behind, riders, dialect, syn)
+    except NoRoom:
+        if options.user_timeout is None:
+            raise
+        # It is advice, and can come later (RFC 5482 §3.2).
+        options = _without(options, user_timeout=True)
+        return _lay_out(options, ao_octets, key_ids, extension, behind, riders, dialect, syn)
 
 
 def fit_syn(
@@ -134,13 +141,14 @@ def fit_syn(
 
 
 def _without(options: Options, *, user_timeout: bool = False, fast_open: bool = False) -> Options:
-    """The options of a SYN without those two."""
+    """The options without those two."""
     return Options(
         mss=options.mss,
         wscale=options.wscale,
         sack_permitted=options.sack_permitted,
         ts_val=options.ts_val,
         ts_ecr=options.ts_ecr,
+        sack=options.sack,
         eno=options.eno,
         edo_supported=options.edo_supported,
         syn_eos=options.syn_eos,

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from .aio_transport import AttemptTransport, plain_error
@@ -39,6 +40,7 @@ async def _open(
     local: tuple[str | None, int],
     limit: int,
     started: Callable[[Attempt], None] | None,
+    fast_open: bytes | None,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=limit, loop=loop)
@@ -46,7 +48,12 @@ async def _open(
     opened: asyncio.Future[None] = loop.create_future()
     try:
         attempt = runner.stack.connect(
-            remote, local_port=local[1], local_address=local[0], security=security, now=runner.now()
+            remote,
+            local_port=local[1],
+            local_address=local[0],
+            security=security,
+            now=runner.now(),
+            fast_open=fast_open,
         )
     except TcpError as error:
         raise plain_error(error) from None
@@ -72,19 +79,21 @@ async def open_connection(
     local_address: str | None = None,
     limit: int = LIMIT,
     started: Callable[[Attempt], None] | None = None,
+    fast_open: bytes | None = None,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect through ``runner``'s stack; returns (reader, writer) with asyncio's semantics.
 
     ``host`` is an address or a name that the system resolves, whose addresses are tried in order; ``port`` 1-65535;
     ``local_port`` 0 is a random one; ``limit`` (octets) bounds the reader's buffer as in asyncio; ``started`` is
-    called with each Attempt that is made. Raises ConnectionRefusedError, TimeoutError or another OSError with the
-    stack's text.
+    called with each Attempt that is made; ``fast_open`` is written first, in the SYN where the peer's cookie is
+    known (RFC 7413), so that the peer may see it twice. Raises ConnectionRefusedError, TimeoutError or another
+    OSError with the stack's text.
     """
     security = security or Security()
     errors: list[OSError] = []
     for remote in await _resolve(host, port):
         try:
-            return await _open(runner, remote, security, (local_address, local_port), limit, started)
+            return await _open(runner, remote, security, (local_address, local_port), limit, started, fast_open)
         except OSError as error:
             errors.append(error)
     if len(errors) == 1 or len({str(error) for error in errors}) == 1:
@@ -229,12 +238,15 @@ async def start_server(
     security: Security | None = None,
     backlog: int = 1024,
     limit: int = LIMIT,
+    fast_open: int = 0,
 ) -> Server:
     """Listen on ``port`` of the stack and call ``client_connected_cb(reader, writer)`` for each connection.
 
     ``address`` None means every address of the stack; ``backlog`` bounds connections that were not accepted yet;
-    ``limit`` (octets) bounds each reader's buffer as in asyncio. A coroutine as callback becomes a task. Raises
-    OSError where the port is taken, ValueError where the address is not the stack's.
+    ``limit`` (octets) bounds each reader's buffer as in asyncio; ``fast_open`` (0: off) is how many connections may
+    have opened fast and not stand yet, of which the first octets may come twice (RFC 7413 §6.1). A coroutine as
+    callback becomes a task. Raises OSError where the port is taken, ValueError where the address is not the
+    stack's.
     """
     loop = asyncio.get_running_loop()
 
@@ -243,7 +255,17 @@ async def start_server(
         return asyncio.StreamReaderProtocol(reader, client_connected_cb, loop=loop)
 
     try:
-        listener = runner.stack.listen(port, address=address, security=security or Security(), backlog=backlog)
+        config = None
+        if fast_open:
+            config = runner.stack.config
+            config = replace(config, fast_open=replace(config.fast_open, pending=fast_open))
+        listener = runner.stack.listen(
+            port,
+            address=address,
+            security=security or Security(),
+            backlog=backlog,
+            config=config,
+        )
     except TcpError as error:
         raise plain_error(error) from None
     server = Server(runner, listener, make_protocol, loop)

@@ -11,6 +11,8 @@ from .quickack import QuickAcks
 from .run import ACK, CWR, FIN, PSH, RST, SYN, URG, Run
 from .states import State, Trigger
 from .tcb import HALF, MASK, NEVER, Tcb
+from .user_timeout import established as timeout_established
+from .user_timeout import take as take_timeout
 from .variables import UNOPENED
 
 _ESTABLISHED = State.ESTABLISHED
@@ -34,6 +36,7 @@ def segment_arrives(tcb: Tcb, run: Run, now: float) -> None:
         and tcb.incoming.ranges is None
         and run.length <= tcb.rcv_adv - tcb.rcv_nxt
         and not run.options.sack
+        and run.options.user_timeout is None
         and run.ecn != ecn.CE
         and tcb.peer_fin < 0
         and not tcb.read_closed
@@ -85,6 +88,8 @@ def _take_syn(tcb: Tcb, run: Run) -> None:
     tcb.snd_wl1 = run.seq
     tcb.snd_wl2 = run.ack if run.flags & ACK else tcb.iss
     tcb.take_syn_options(run.options)
+    if run.options.user_timeout is not None:
+        take_timeout(tcb, run.options.user_timeout)
     ecn.take_syn(tcb, run)
     if not tcb.passive:
         tcb.round_buffers()
@@ -230,6 +235,7 @@ def establish(tcb: Tcb, now: float) -> None:
     tcb.sent_at = tcb.heard_at = tcb.progress_at = now
     if tcb.config.keepalive:
         tcb.keep_at = now + tcb.config.keepalive_idle
+    timeout_established(tcb)
     tcb.move(Trigger.ACK_OF_SYN)
     tcb.tell(Established())
     if tcb.incoming.octets:
@@ -326,6 +332,8 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
             return
     elif not sender.take_ack(tcb, run, now):
         return
+    if run.options.user_timeout is not None:
+        take_timeout(tcb, run.options.user_timeout)
     if tcb.ecn and (run.ecn == ecn.CE or flags & CWR):
         ecn.arrived(tcb, run)
     # Sixth, check the URG bit. Seventh and eighth: text and FIN.

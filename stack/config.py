@@ -31,6 +31,25 @@ class FastOpen:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeoutOption:
+    """The user timeout option (RFC 5482), seconds: off by default (ENABLED, §3).
+
+    ``advertised`` is what the peer is asked to wait at least (ADV_UTO) where ``user_timeout`` is not set, ``least``
+    and ``most`` bound what its own wish makes of our timeout (L_LIMIT and U_LIMIT, §3.1). Raises ValueError where
+    these are not in order.
+    """
+
+    enabled: bool = False
+    advertised: float = 300.0
+    least: float = 100.0
+    most: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.least <= self.most or self.advertised < 1.0:
+            raise ValueError("the user timeouts must be at least a second, and the least no more than the most")
+
+
+@dataclass(frozen=True, slots=True)
 class TcpConfig(Habits):
     """What one connection's TCP may be told, other systems' ``Habits`` among it. Sizes in octets, times in seconds.
 
@@ -61,7 +80,7 @@ class TcpConfig(Habits):
     window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``ip_options`` stand in each
     IPv4 packet, a source route among them as its hops (RFC 9293 §3.9.2); ``source_routes``: who opens by one is
     answered by its reverse (RFC 9293 §3.9.2.1; RFC 7126 §4.3 advises against it); ``fast_open`` has the settings
-    of RFC 7413.
+    of RFC 7413, ``timeout_option`` those of RFC 5482.
 
     Habits of Linux, none of them the default: ``rto_granularity`` is the least that the RTO lies above SRTT (G of
     RFC 6298 §2); ``quick_acks`` how many segments in a row are acknowledged at once when a transfer begins (0:
@@ -139,6 +158,7 @@ class TcpConfig(Habits):
     insecure_rst: bool = False
     insecure_syn: bool = False
     fast_open: FastOpen = field(default=FastOpen())
+    timeout_option: TimeoutOption = field(default=TimeoutOption())
     rfc1337: bool = False
     ip_options: bytes = b""
     source_routes: bool = False

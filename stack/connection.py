@@ -19,6 +19,8 @@ from .recovery import find as find_recovery
 from .run import ACK, SYN, Run
 from .states import State, Trigger
 from .tcb import NEVER, Tcb
+from .user_timeout import attach as attach_timeout
+from .user_timeout import configured as timeout_configured
 
 _SYN_SENT = State.SYN_SENT
 _SYN_RECEIVED = State.SYN_RECEIVED
@@ -111,6 +113,8 @@ class Connection(Tcb):
         out = self.out
         if not out:
             return []
+        if self.tells_timeout:
+            attach_timeout(self, out)
         self.out = []
         return out
 
@@ -267,6 +271,8 @@ class Connection(Tcb):
             self.delack_at = NEVER
             self.ack_now = True
         if self.state >= State.ESTABLISHED:
+            if (config.timeout_option, config.user_timeout) != (before.timeout_option, before.user_timeout):
+                timeout_configured(self)
             self._reconfigure_timers(before, now)
             if config.congestion != before.congestion:
                 # The window is what the path has shown; how it grows from here is another's rule.
@@ -300,6 +306,14 @@ class Connection(Tcb):
         if self.state is _SYN_SENT and not self.transmission and self.opening is not None and self.opening.octets:
             # It was the text that made the SYN too big (RFC 7413 §4.1.3.1).
             timers.repeat_syn(self, now)
+
+    def answered_before(self, retries: int, transmissions: int, at: float | None) -> None:
+        """Our SYN-ACK was sent: repeated so often by its timer and in all, and is again ``at`` (None: never)."""
+        self.retries = retries
+        self.transmission = transmissions
+        for _ in range(retries):
+            self.rtt.back_off()
+        self.rexmt_at = NEVER if at is None else at
 
     def segment(self, flags: int = ACK, seq: int | None = None) -> Run:
         """A bare control segment with the current acknowledgment, window and timestamps."""

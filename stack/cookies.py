@@ -2,7 +2,7 @@
 
 A cookie is our ISN: 5 bits of a counter that steps every 64 s, 3 of an index into eight MSS values, 24 of a keyed
 hash over these, the socket pair and the peer's ISN. Window scale and SACK survive only where the peer echoes
-timestamps: they stand in the low 6 bits of our TSval.
+timestamps, as does that the peer offered ECN: they stand in the low 6 bits of our TSval.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ _STEP: Final = 64.0
 _MSS: Final = (536, 1200, 1220, 1300, 1380, 1440, 1460, 8940)
 _NO_SCALE: Final = 15
 _SACK_BIT: Final = 0x10
+_ECN_BIT: Final = 0x20
 _MASK: Final = 0xFFFFFFFF
 _LOW: Final = 0x3F
 
@@ -54,15 +55,18 @@ class Cookies:
         return int.from_bytes(blake2s(data, key=self._secret, digest_size=3, person=b"syncooki").digest(), "big")
 
 
-def stamp(ts_val: int, options: Options) -> int:
-    """Our TSval with what of the SYN's options the cookie has no room for; never ahead of ``ts_val`` (RFC 7323)."""
+def stamp(ts_val: int, options: Options, *, ecn: bool) -> int:
+    """Our TSval with what the cookie has no room for; never ahead of ``ts_val`` (RFC 7323).
+
+    That is of the SYN's ``options`` window scale and SACK-permitted, and whether ``ecn`` was agreed on.
+    """
     scale = _NO_SCALE if options.wscale is None else min(options.wscale, 14)
-    low = scale | (_SACK_BIT if options.sack_permitted else 0)
+    low = scale | (_SACK_BIT if options.sack_permitted else 0) | (_ECN_BIT if ecn else 0)
     stamped = ts_val & ~_LOW | low
     return (stamped - (_LOW + 1) if stamped > ts_val else stamped) & _MASK
 
 
-def unstamp(ts_ecr: int) -> tuple[int | None, bool]:
-    """Window scale (None: not offered) and SACK-permitted, from the echo of our TSval."""
+def unstamp(ts_ecr: int) -> tuple[int | None, bool, bool]:
+    """Window scale (None: not offered), SACK-permitted and ECN, from the echo of our TSval."""
     scale = ts_ecr & 0x0F
-    return (None if scale == _NO_SCALE else min(scale, 14), bool(ts_ecr & _SACK_BIT))
+    return (None if scale == _NO_SCALE else min(scale, 14), bool(ts_ecr & _SACK_BIT), bool(ts_ecr & _ECN_BIT))

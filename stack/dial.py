@@ -59,6 +59,18 @@ def connect(
     return attempt
 
 
+def fast_open_room(stack: Ground, remote: tuple[str, int], config: TcpConfig | None, now: float) -> int:
+    """Octets of text that a SYN to ``remote`` would carry with what is known of it (RFC 7413 §4.1.3)."""
+    octets = address_octets(remote[0])
+    local = next((own for own in stack.addresses if len(own) == len(octets)), None)
+    if local is None:
+        return 0
+    key = FlowKey((local, 0, octets, remote[1]))
+    flow = stack.new_flow(key, Security(), active=True, now=now, config=config)
+    opening = offer(flow, flow.connection.config.fast_open, now)
+    return 0 if opening is None else opening.octets
+
+
 def redial(stack: Ground, dial: Dial, flow: Carrier, error: TcpError, now: float) -> Successor | None:
     """The connection in place of one that failed under ``prefer``, None where none may be (profile.md §2)."""
     handshake = flow.handshake

@@ -58,6 +58,12 @@ class FastOpenCookies:
         self._keys = keys
         self._random = None
 
+    def under(self, primary: bytes, backup: bytes | None = None) -> FastOpenCookies:
+        """The same MAC under keys of another's; raises as ``set_keys``."""
+        other = FastOpenCookies(bytes, self._tag)
+        other.set_keys(primary, backup)
+        return other
+
     @property
     def keys(self) -> tuple[bytes, ...]:
         """The keys, the newer first."""

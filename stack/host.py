@@ -49,6 +49,7 @@ from .sealer import Sealer
 from .security import Security
 from .segment import Segment
 from .states import State
+from .syn_cache import SynCache
 from .trace import Trace
 
 # Resets and ICMP replies that strangers can draw, a second and at once (RFC 4443 §2.4 f; RFC 9293 §3.5.2 has none).
@@ -97,7 +98,8 @@ class Stack:
         self.peers = Peers()
         self.cookies = Cookies(random(32))
         self.fast_open_cookies = FastOpenCookies(random)
-        self.passive = Passive(self)
+        self.half_open = SynCache(self)
+        self.passive = Passive(self, self.half_open)
         self.out: list[bytes] = []
         self._listeners: dict[tuple[bytes | None, int], Listener] = {}
         self.bindings = Bindings(self._listeners, self.flows)
@@ -129,9 +131,8 @@ class Stack:
     ) -> Attempt:
         """Begin a connection to ``remote`` (address, port); ``local_port`` 0 takes any.
 
-        ``config`` None: the stack's own. ``fast_open``: octets to write first, of which the SYN carries as many as
-        it may where a cookie of the peer is known, else it asks for one (RFC 7413; None: a plain SYN). The peer may
-        see them twice (§6.1). With protection there is no Fast Open, and they follow the handshake.
+        ``config`` None: the stack's own. ``fast_open``: octets to write first, in the SYN as far as it may carry
+        them where the peer's cookie is known (RFC 7413; never with protection); the peer may see them twice (§6.1).
         Raises ValueError for an address or port that is none, OSError (EADDRNOTAVAIL, EADDRINUSE, EAFNOSUPPORT,
         ENOKEY) where it cannot begin. Failure after that is told by a ``Closed`` event.
         """
@@ -329,16 +330,12 @@ class Stack:
             if segment.options.syn_eos or (listener is not None and not flags & SYN):
                 self.note(EdoDrop.STRAY_OOB)
                 return
-        if listener is not None and flags & (SYN | ACK | RST) == SYN:
-            self.passive.syn(listener, key, segment, now)
-        elif (
-            listener is not None
-            and flags & (SYN | ACK | RST) == ACK
-            and self.passive.cookie(listener, key, segment, now)
-        ):
-            self._received[self.flows[key]] = None
-        else:
-            self.reset(segment, now)
+        begins = flags & (SYN | ACK | RST)
+        if not self.passive.half_open(key, segment, now):
+            if listener is not None and begins == SYN:
+                self.passive.syn(listener, key, segment, now)
+            elif listener is None or begins != ACK or not self.passive.cookie(listener, key, segment, now):
+                self.reset(segment, now)
 
     def reset(self, segment: Segment, now: float) -> None:
         """Answer a segment that no connection takes with RST, if it is to be answered (RFC 9293 §3.10.7.1)."""
@@ -362,7 +359,8 @@ class Stack:
 
     def _icmp_error(self, error: icmp.IcmpError, now: float) -> None:
         """An ICMP error goes to the connection that sent what it quotes (RFC 9293 §3.9.2.2)."""
-        flow = self.flows.get(FlowKey((error.source, error.source_port, error.destination, error.destination_port)))
+        key = FlowKey((error.source, error.source_port, error.destination, error.destination_port))
+        flow = self.flows.get(key) or self.half_open.revive(key)
         if flow is None:
             self.note("icmp_no_connection")
         else:
@@ -395,9 +393,9 @@ class Stack:
         return Flow(self, key, connection, edo, now)
 
     def add_flow(self, flow: Carrier) -> None:
-        """From now on the flow gets its segments."""
+        """From now on the flow gets its segments; it is told of the batch's end, if there is one."""
         self.flows[flow.key] = flow
-        self._dirty[flow] = None
+        self._dirty[flow] = self._received[flow] = None
 
     def forget(self, flow: Carrier) -> None:
         """The flow gets no more segments."""
@@ -407,6 +405,7 @@ class Stack:
     def unlisten(self, listener: Listener) -> None:
         """The listener takes no more SYNs."""
         self._listeners.pop((listener.address, listener.port), None)
+        self.half_open.forget(listener)
 
     def touch(self, flow: Carrier) -> None:
         """The flow may have output, or another deadline."""

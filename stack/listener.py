@@ -60,7 +60,7 @@ class Listener:
 
     ``backlog`` bounds connections that are not yet accepted, half-open ones included: beyond it SYNs are dropped.
     ``config`` is what connections get from now on (None: the stack's); ``fast_open_cookies`` makes the cookies of
-    this listener alone (None: the stack's).
+    this listener alone (None: the stack's); ``kept`` counts its half-open connections in the SYN cache.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Listener:
         self.closed = False
         self._queue: deque[Attempt] = deque()
         self._half_open: dict[Carrier, None] = {}
+        self.kept = 0
         self._pending: OrderedDict[FlowKey, PendingSyn] = OrderedDict()
         self._fast_opens: dict[Carrier, None] = {}
         self._fast_opens_reset: deque[float] = deque()
@@ -117,7 +118,7 @@ class Listener:
     @property
     def full(self) -> bool:
         """Whether another SYN has to be dropped."""
-        return len(self._half_open) + len(self._queue) + len(self._pending) >= self.backlog
+        return self._opening + len(self._queue) >= self.backlog
 
     @property
     def queue_full(self) -> bool:
@@ -127,7 +128,11 @@ class Listener:
     @property
     def crowded(self) -> bool:
         """Whether half of the backlog is taken: SYN-EOS is not confirmed then (profile.md §5)."""
-        return 2 * (len(self._half_open) + len(self._pending)) >= self.backlog
+        return 2 * self._opening >= self.backlog
+
+    @property
+    def _opening(self) -> int:
+        return len(self._half_open) + len(self._pending) + self.kept
 
     def opened(self, flow: Carrier) -> None:
         """A half-open connection was made for this listener."""

@@ -26,6 +26,7 @@ from .ratelimit import RateLimit
 from .run import ACK, AE, CWR, ECE, FIN, RST, SYN, Run
 from .security import Security
 from .segment import Segment
+from .syn_cache import SynCache
 
 # Agreements a second for addresses that have proven nothing yet (profile.md §5, placement ``syn``).
 _AGREEMENTS_PER_SECOND = 200
@@ -36,8 +37,9 @@ _REFUSALS_PER_SECOND = 100
 class Passive:
     """Opens connections for the listeners of one stack."""
 
-    def __init__(self, stack: Ground) -> None:
+    def __init__(self, stack: Ground, half_open: SynCache) -> None:
         self._stack = stack
+        self._half_open = half_open
         self._agreements = RateLimit(_AGREEMENTS_PER_SECOND, _AGREEMENTS_PER_SECOND)
         self._refusals = RateLimit(_REFUSALS_PER_SECOND, _REFUSALS_PER_SECOND)
 
@@ -47,8 +49,9 @@ class Passive:
         if listener.pending(key) is not None:
             return
         segment.options = read_options(segment.tcp, segment.spans, stack.points)
-        if listener.full:
-            if listener.security.protect == "none" and not listener.queue_full:
+        clear = listener.security.protect == "none"
+        if listener.full or (clear and not self._half_open.room()):
+            if clear and not listener.queue_full:
                 self._send_cookie(listener.config, key, segment, now)
             else:
                 stack.note("backlog_full")
@@ -71,10 +74,18 @@ class Passive:
         stack.counters["cookies_sent"] += 1
         cookie = stack.cookies.make(key, segment.seq, segment.options, now)
         flow = stack.new_flow(key, Security(), active=False, now=now, iss=cookie, config=config)
-        flow.connection.accept(_syn_run(segment), now)
+        syn = _syn_run(segment)
+        # No cookie has room for what accurate ECN agrees on: the offer is taken for the old one (RFC 9768 §3.1.1).
+        syn.flags &= ~AE
+        flow.connection.accept(syn, now)
         for run in flow.connection.take_output(now):
             if run.options.ts_val is not None:
-                run.options.ts_val = stamp(run.options.ts_val, segment.options)
+                run.options.ts_val = stamp(run.options.ts_val, segment.options, ecn=flow.connection.ecn)
+            else:
+                # Nothing would tell what was agreed on when the cookie comes back.
+                run.options.wscale = None
+                run.options.sack_permitted = False
+                run.flags &= ~ECE
             flow.send(run, stack.out)
 
     def cookie(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
@@ -89,17 +100,40 @@ class Passive:
             return False
         stack.counters["cookies_good"] += 1
         options = read_options(segment.tcp, segment.spans, stack.points)
-        scale, sack = (None, False) if options.ts_val is None else unstamp(options.ts_ecr)
+        scale, sack, ecn = (None, False, False) if options.ts_val is None else unstamp(options.ts_ecr)
         syn = Options(mss=mss, wscale=scale, sack_permitted=sack, ts_val=options.ts_val)
         flow = stack.new_flow(key, Security(), active=False, now=now, iss=iss, config=listener.config)
         flow.handshake = Handshake(flow)
         # When the SYN came is not known: a second ago, which is what RFC 6298 §2.1 starts from.
         connection = flow.connection
-        connection.accept(Run(irs, 0, SYN, segment.window, syn), now - stack.config.rto_initial)
+        flags = SYN | (ECE | CWR if ecn else 0)
+        connection.accept(Run(irs, 0, flags, segment.window, syn), now - stack.config.rto_initial)
         connection.take_output(now)
         stack.add_flow(flow)
         listener.opened(flow)
         flow.receive(segment, now)
+        return True
+
+    @staticmethod
+    def _keeps_record(flow: Flow, listener: Listener) -> bool:
+        """Whether a record says all that there is to say of a half-open connection."""
+        connection = flow.connection
+        plain = listener.security.protect == "none" and not connection.config.source_routes
+        return plain and not connection.fast_opened and not connection.incoming.octets
+
+    def half_open(self, key: FlowKey, segment: Segment, now: float) -> bool:
+        """Take a segment for a connection in the SYN cache; whether there is one."""
+        record = self._half_open.find(key)
+        if record is None:
+            return False
+        if segment.flags & (SYN | ACK | RST) == SYN and segment.seq == record.irs:
+            segment.options = read_options(segment.tcp, segment.spans, self._stack.points)
+            again = _syn_run(segment)
+            self._half_open.act(record, lambda flow: flow.connection.receive([again], now), now)
+            return True
+        flow = self._half_open.revive(key)
+        if flow is not None:
+            flow.receive(segment, now)
         return True
 
     def _worth_waiting(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
@@ -178,6 +212,10 @@ class Passive:
                 if segment.options.eno is not None:
                     handshake.syn_ack_eno = VACUOUS
         flow.handshake = handshake
+        if self._keeps_record(flow, listener):
+            flow.take_output(now, stack.out)
+            self._half_open.put(listener, flow, run)
+            return
         stack.add_flow(flow)
         listener.opened(flow)
         if connection.fast_opened:

@@ -1,4 +1,4 @@
-"""Reassembly of IP fragments in bounded memory (RFC 791 §3.2, RFC 8200 §4.5, RFC 5722 §3).
+"""Reassembly of IP fragments in bounded memory (RFC 791 §3.2, RFC 8200 §4.5, RFC 5722 §3, RFC 7112).
 
 A datagram whose fragments overlap is given up with every fragment of it, those to come included; an exact
 duplicate is no overlap. What is held is bounded in octets, in datagrams and in fragments of one datagram; the
@@ -15,6 +15,7 @@ from typing import Final
 
 from .batch import Octets
 from .checksum import checksum
+from .ip import TCP, IpDrop, walk_extensions
 
 _V4: Final = struct.Struct("!BBHHHBBH4s4s")
 _MORE_V4: Final = 0x2000
@@ -23,6 +24,7 @@ _FRAGMENT: Final = 44
 _WALKED: Final = (0, 43, 60)
 _MOST_EXTENSIONS: Final = 8
 _CE: Final = 3
+_LEAST_TCP: Final = 20
 # Seconds that fragments wait for the rest (RFC 8200 §4.5: 60; RFC 1122 §3.3.2: 60 to 120).
 LIFETIME: Final = 60.0
 
@@ -35,18 +37,22 @@ class FragmentDrop(StrEnum):
     TIMEOUT = "fragment_timeout"
     NO_ROOM = "fragment_no_room"
     ECN = "fragment_ecn"
+    HEADERS = "fragment_headers"
 
 
 _Key = tuple[bytes, bytes, int, int]
 
 
 class _Fragment:
-    """One fragment; ``head``, of the first only, is what precedes the payload in the whole packet."""
+    """One fragment of a payload that begins with ``next_header``; ``head``, of the first only, precedes that."""
 
-    __slots__ = ("ecn", "end", "head", "key", "last", "payload", "start")
+    __slots__ = ("ecn", "end", "head", "key", "last", "next_header", "payload", "start")
 
-    def __init__(self, key: _Key, start: int, payload: Octets, last: bool, head: bytes, ecn: int) -> None:
+    def __init__(
+        self, key: _Key, start: int, payload: Octets, last: bool, head: bytes, ecn: int, next_header: int
+    ) -> None:
         self.key = key
+        self.next_header = next_header
         self.start = start
         self.end = start + len(payload)
         self.payload = payload
@@ -135,6 +141,8 @@ class Reassembler:
         fragment = _read_v4(packet) if packet[0] >> 4 == 4 else _read_v6(packet)
         if fragment is None:
             return FragmentDrop.MALFORMED
+        if fragment.start == 0 and len(fragment.key[0]) == 16 and not _has_all_headers(fragment):
+            return FragmentDrop.HEADERS
         datagram = self._datagrams.get(fragment.key)
         if datagram is None:
             datagram = self._datagrams[fragment.key] = _Datagram(now)
@@ -184,7 +192,9 @@ def _read_v4(packet: Octets) -> _Fragment | None:
     if offset == 0:
         fixed = _V4.pack(start, tos, 0, identification, 0, ttl, protocol, 0, source, destination)
         head = fixed + bytes(packet[20:header_octets])
-    return _Fragment((source, destination, identification, protocol), offset, payload, last, head, tos & 3)
+    return _Fragment(
+        (source, destination, identification, protocol), offset, payload, last, head, tos & 3, protocol
+    )
 
 
 def _read_v6(packet: Octets) -> _Fragment | None:
@@ -214,7 +224,20 @@ def _read_v6(packet: Octets) -> _Fragment | None:
         head = bytes(start)
     identification = int.from_bytes(packet[at + 4 : at + 8], "big")
     key = (bytes(packet[8:24]), bytes(packet[24:40]), identification, -1)
-    return _Fragment(key, offset, payload, last, head, (packet[1] >> 4) & 3)
+    return _Fragment(key, offset, payload, last, head, (packet[1] >> 4) & 3, packet[at])
+
+
+def _has_all_headers(fragment: _Fragment) -> bool:
+    """Whether IPv6's first fragment has every header through TCP's, which is to be so (RFC 7112 §5).
+
+    Else what judges a first fragment on the way would have seen no port, and we would.
+    """
+    payload = fragment.payload
+    found = walk_extensions(payload, fragment.next_header, len(payload), 0)
+    if isinstance(found, IpDrop):
+        return False
+    protocol, at = found
+    return protocol != TCP or len(payload) >= at + _LEAST_TCP
 
 
 def _sound(offset: int, octets: int, last: bool, most: int) -> bool:

@@ -10,6 +10,7 @@ from .events import TcpError
 from .run import ACK, ECE, SYN, Run
 from .states import State
 from .tcb import NEVER, Tcb
+from .user_timeout import advertised as advertised_timeout
 
 
 def next_deadline(tcb: Tcb) -> float:
@@ -118,6 +119,7 @@ def send_syn(tcb: Tcb) -> None:
         transmission=tcb.transmission,
         ecn=ecn.of_syn(tcb, answer),
     )
+    run.options.user_timeout = advertised_timeout(tcb)
     opening = tcb.opening
     if opening is not None and not tcb.transmission and answer == tcb.passive:
         # Only the first carries Fast Open: what it met may be what swallowed it (RFC 7413 §4.2.2).

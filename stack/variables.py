@@ -51,10 +51,11 @@ class Variables:
     ECN-capable; ``ect`` is the IP header's codepoint for new octets, ``ect_all`` that for other segments, ``ece``
     and ``cwr`` the flags that segments and the next new octets carry. ``accurate``: these flags count marks (RFC
     9768), ``marks_seen`` that came here and ``marks_told`` that the peer has told of. ``opening`` is Fast Open
-    until the connection stands, ``fast_opened`` whether a SYN's text was taken whole (RFC 7413). ``path`` searches
-    for the path's MTU (None: DISABLED), ``raised`` is what of its latest raise is to be verified; ``head`` and
-    ``head_sendings`` tell how often the first segment was sent again. ``*_at`` are deadlines, infinite when the
-    timer is off.
+    until the connection stands, ``fast_opened`` whether a SYN's text was taken whole (RFC 7413).
+    ``remote_timeout`` is the peer's user timeout (0: not told), ``tells_timeout`` whether the next segment tells
+    ours (RFC 5482). ``path`` searches for the path's MTU (None: DISABLED), ``raised`` is what of its latest raise
+    is to be verified; ``head`` and ``head_sendings`` tell how often the first segment was sent again. ``*_at`` are
+    deadlines, infinite when the timer is off.
     """
 
     __slots__ = (
@@ -139,6 +140,7 @@ class Variables:
         "recent",
         "recover",
         "recovery",
+        "remote_timeout",
         "rescued",
         "retransmissions",
         "retries",
@@ -165,6 +167,7 @@ class Variables:
         "state",
         "sws_step",
         "syn_sent_at",
+        "tells_timeout",
         "timestamps",
         "transmission",
         "ts_recent",
@@ -288,6 +291,8 @@ class Variables:
         self.heard_at = 0.0
         self.progress_at = 0.0
         self.user_timeout = config.user_timeout
+        self.remote_timeout = 0.0
+        self.tells_timeout = False
         self.retries = 0
         self.transmission = 0
         self.syn_sent_at = 0.0

@@ -69,6 +69,7 @@ class SocketBase:
         "_binding",
         "_closed",
         "_error",
+        "_fast_open_to",
         "_lingers_until",
         "_listener",
         "_more",
@@ -105,6 +106,7 @@ class SocketBase:
         self._listener: Listener | None = None
         self._binding: Binding | None = None
         self._error = 0
+        self._fast_open_to: tuple[str, int] | None = None
         self._reported = False
         self._read_shut = False
         self._write_shut = False

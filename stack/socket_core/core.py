@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from ..attempt import Attempt
 from ..bindings import Binding
 from ..events import TcpError
 from ..ip import address_text
 from ..states import State
-from .base import BUFFERS, Phase, SocketBase
+from .base import BUFFERS, Phase
 from .errors import SocketError
 from .info import packed
 from .names import octets_of
@@ -39,14 +38,15 @@ from .numbers import (
     TCP_MAXSEG,
     TCP_NODELAY,
 )
-from .options import Value
+from .opening import Opening, socket_error
 from .readiness import Blocked, Event
+from .values import Value
 
 # Setting these sends what was held back by MSG_MORE.
 _PUSHING: Final = ((IPPROTO_TCP, TCP_NODELAY), (IPPROTO_TCP, TCP_CORK))
 
 
-class SocketCore(SocketBase):
+class SocketCore(Opening):
     """A stream socket of ``stack``; ``family`` AF_INET or AF_INET6 (which takes IPv4 too, as ``::ffff:a.b.c.d``).
 
     A call returns its value, raises ``SocketError``, or returns ``Blocked``: then it has to be made again when
@@ -87,7 +87,7 @@ class SocketCore(SocketBase):
             else:
                 self._binding = bindings.bind_any(octets, self.stack.random, shares=shares)
         except OSError as error:
-            raise _socket_error(error) from None
+            raise socket_error(error) from None
 
     def listen(self, backlog: int) -> None:
         """Take connections, of which ``backlog`` may wait; on a listener: change the backlog.
@@ -120,9 +120,16 @@ class SocketCore(SocketBase):
                 config=self.settings.config() if self.settings.asked else None,
             )
         except OSError as error:
-            raise _socket_error(error) from None
+            raise socket_error(error) from None
         self._listener.owner = self._bell
+        self._give_keys()
         self._phase = Phase.LISTENING
+
+    def _give_keys(self) -> None:
+        """The listener has Fast Open's keys of its own where they were set (TCP_FASTOPEN_KEY)."""
+        keys = self.settings.fast_open.keys
+        if keys and self._listener is not None:
+            self._listener.fast_open_cookies = self.stack.fast_open_cookies.under(*keys)
 
     def accept(self, now: float) -> SocketCore | Blocked:
         """The next connection. Raises EINVAL where this is no listener."""
@@ -139,51 +146,6 @@ class SocketCore(SocketBase):
         child._look()
         return child
 
-    def connect(self, address: str, port: int, now: float) -> Blocked | None:
-        """Begin to connect, or say how that goes on; None once the connection stands.
-
-        ``Blocked.errno`` is EINPROGRESS the first time, EALREADY after. Raises EISCONN, EAFNOSUPPORT,
-        EADDRNOTAVAIL, ENETUNREACH, ENOKEY, or what connecting has failed with; after that it may be tried again.
-        """
-        self._usable()
-        self._look()
-        if self._phase is Phase.CONNECTING:
-            return Blocked(Event.CONNECTED, errno.EALREADY)
-        if self._phase is Phase.OVER and not self._reported:
-            self._phase = Phase.FRESH
-            self._read_shut = self._write_shut = False
-            raise SocketError(self._take_error() or errno.ECONNABORTED)
-        if self._phase is Phase.CONNECTED and not self._reported:
-            self._reported = True
-            return None
-        if self._phase is not Phase.FRESH:
-            raise SocketError(errno.EISCONN)
-        remote = octets_of(self.family, address)
-        if not 0 < port < 65536:
-            raise SocketError(errno.EADDRNOTAVAIL)
-        local = self._binding.address if self._binding is not None else None
-        try:
-            attempt = self.stack.connect(
-                (address_text(remote), port),
-                now=now,
-                local_port=self._binding.port if self._binding is not None else 0,
-                local_address=address_text(local) if local is not None and any(local) else None,
-                security=self.protection,
-                config=self.settings.config(),
-            )
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise SocketError(errno.EADDRNOTAVAIL) from None
-            raise _socket_error(error) from None
-        self._error = 0
-        self._take(attempt, Phase.CONNECTING)
-        return Blocked(Event.CONNECTED, errno.EINPROGRESS)
-
-    def _take(self, attempt: Attempt, phase: Phase) -> None:
-        self._attempt = attempt
-        self._phase = phase
-        attempt.owner = self._bell
-
     # --- octets ------------------------------------------------------------------------------------------
 
     def send(self, data: bytes, flags: int, now: float) -> int | Blocked:
@@ -196,8 +158,8 @@ class SocketCore(SocketBase):
         """
         self._usable()
         self._look()
-        if flags & MSG_FASTOPEN:
-            raise SocketError(errno.EOPNOTSUPP)
+        if self._fast_open_to is not None:
+            return self._open_fast(data, *self._fast_open_to, now)
         if self._phase is Phase.CONNECTING and not self._write_shut:
             self._starve(starved=bool(data))
             return Blocked(Event.CONNECTED, errno.EAGAIN)
@@ -226,9 +188,23 @@ class SocketCore(SocketBase):
         return len(piece)
 
     def sendto(self, data: bytes, flags: int, address: str, port: int, now: float) -> int | Blocked:
-        """As ``send``: a stream has one peer. Raises EISCONN where it is connected, as POSIX allows."""
-        if flags & MSG_FASTOPEN:
-            raise SocketError(errno.EOPNOTSUPP)
+        """As ``send``: a stream has one peer, whose address is not looked at.
+
+        With MSG_FASTOPEN (RFC 7413) it connects with as much of ``data`` in the SYN as that may have, where a
+        cookie of the peer is known; else the SYN asks for one, and ``Blocked`` says EINPROGRESS. Where Fast Open is
+        a switch of the profile, it does so without the flag, and takes all of ``data``. Raises as ``connect``, and
+        EOPNOTSUPP where Fast Open is off.
+        """
+        self._usable()
+        self._look()
+        if self._phase is Phase.FRESH and self._fast_open_to is None:
+            if flags & MSG_FASTOPEN:
+                if not self.settings.config().fast_open.client:
+                    raise SocketError(errno.EOPNOTSUPP)
+                return self._open_fast(data, address, port, now)
+            if self.profile.fast_open_switch and self.settings.fast_open.pending:
+                self._dial(address, port, now, data)
+                return len(data)
         octets_of(self.family, address)
         return self.send(data, flags, now)
 
@@ -349,6 +325,7 @@ class SocketCore(SocketBase):
         self.settings.set(level, name, value)
         if self._listener is not None:
             self._listener.config = self.settings.config()
+            self._give_keys()
         elif self._attempt is not None and self._phase in (Phase.CONNECTING, Phase.CONNECTED):
             self._cork(more=self._more and (level, name) not in _PUSHING)
             if (level, name) == (IPPROTO_TCP, TCP_NODELAY) and not self.settings.config().nagle:
@@ -405,7 +382,3 @@ class SocketCore(SocketBase):
             return 0
         end = connection.sending.end + connection.fin_queued
         return max(end - (connection.snd_una if request == SIOCOUTQ else connection.snd_nxt), 0)
-
-
-def _socket_error(error: OSError) -> SocketError:
-    return SocketError(error.errno or errno.EINVAL, error.strerror or str(error))

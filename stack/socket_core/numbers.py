@@ -56,7 +56,11 @@ TCP_INFO: Final = 11
 TCP_QUICKACK: Final = 12
 TCP_CONGESTION: Final = 13
 TCP_USER_TIMEOUT: Final = 18
+TCP_FASTOPEN: Final = 23
 TCP_NOTSENT_LOWAT: Final = 25
+TCP_FASTOPEN_CONNECT: Final = 30
+TCP_FASTOPEN_KEY: Final = 33
+TCP_FASTOPEN_NO_COOKIE: Final = 34
 TCP_INQ: Final = 36
 TCP_CM_INQ: Final = TCP_INQ
 # FreeBSD's options that Linux has not: KEEPINIT has its number there, NOOPT's is another option's here.

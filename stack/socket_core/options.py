@@ -11,6 +11,8 @@ from typing import Any, Final
 from ..config import TcpConfig
 from ..congestion.registry import CONTROLLERS
 from .errors import SocketError
+from .fast_open import NAMES as FAST_OPEN
+from .fast_open import FastOpenOptions
 from .numbers import (
     IP_BIND_ADDRESS_NO_PORT,
     IP_LOCAL_PORT_RANGE,
@@ -54,8 +56,8 @@ from .numbers import (
     TCP_WINDOW_CLAMP,
 )
 from .profile import Profile
+from .values import Value, bounded, integer
 
-_INT: Final = struct.Struct("i")
 _LINGER: Final = struct.Struct("ii")
 # Bounds as Linux has them.
 _LEAST_MSS: Final = 88
@@ -65,8 +67,6 @@ _MOST_COUNT: Final = 127
 _MOST_LINGER2: Final = 120
 _NAME_OCTETS: Final = 16
 
-Value = int | bytes
-
 
 @dataclass(slots=True)
 class Settings:
@@ -74,8 +74,8 @@ class Settings:
 
     Buffer sizes in octets as they were asked for (0: not), ``linger`` in seconds (-1: off), ``user_mss`` in octets
     (0: none), ``notsent_lowat`` in octets (0: none), ``inq`` 1 where recvmsg tells what is left,
-    ``port_later``: bind to port 0 takes an address alone,
-    ``linger2`` and ``defer_accept`` in seconds. ``debug`` is kept and has no effect.
+    ``port_later``: bind to port 0 takes an address alone, ``linger2`` and ``defer_accept`` in seconds. ``debug`` is
+    kept and has no effect.
     """
 
     profile: Profile
@@ -97,6 +97,7 @@ class Settings:
     notsent_lowat: int = 0
     tos: int = 0
     v6only: bool = False
+    fast_open: FastOpenOptions = field(default=FastOpenOptions())
 
     def copy(self) -> Settings:
         """The settings that an accepted socket inherits."""
@@ -105,7 +106,8 @@ class Settings:
     @property
     def asked(self) -> bool:
         """Whether TCP is to be told anything but what the stack has."""
-        return bool(self.tcp or self.receive_buffer or self.send_buffer or self.window_clamp)
+        own = self.tcp or self.receive_buffer or self.send_buffer or self.window_clamp
+        return bool(own) or self.fast_open.asked
 
     def config(self) -> TcpConfig:
         """What TCP is to be told."""
@@ -122,6 +124,9 @@ class Settings:
             changes["send_buffer"] = self.send_buffer * (
                 self.profile.buffer_factor if self.profile.whole_send_buffer else 1
             )
+        if self.fast_open.asked:
+            switch = self.profile.fast_open_switch
+            changes["fast_open"] = self.fast_open.applied(self.base.fast_open, switch=switch)
         return replace(self.base, **changes) if changes else self.base
 
     def set(self, level: int, name: int, value: Value) -> None:
@@ -144,23 +149,6 @@ class Settings:
         return max(asked * self.profile.buffer_factor, self.profile.least_buffer)
 
 
-def integer(value: Value) -> int:
-    """The number in an option's value: itself, or the machine's int; SocketError EINVAL where it is too short."""
-    if isinstance(value, int):
-        return value
-    if len(value) < _INT.size:
-        raise SocketError(errno.EINVAL)
-    number: int = _INT.unpack_from(value)[0]
-    return number
-
-
-def _bounded(value: Value, least: int, most: int) -> int:
-    number = integer(value)
-    if not least <= number <= most:
-        raise SocketError(errno.EINVAL)
-    return number
-
-
 def _switch(name: str) -> Callable[[Settings, Value], None]:
     def setter(settings: Settings, value: Value) -> None:
         setattr(settings, name, bool(integer(value)))
@@ -170,7 +158,7 @@ def _switch(name: str) -> Callable[[Settings, Value], None]:
 
 def _attribute(name: str, least: int, most: int) -> Callable[[Settings, Value], None]:
     def setter(settings: Settings, value: Value) -> None:
-        setattr(settings, name, _bounded(value, least, most))
+        setattr(settings, name, bounded(value, least, most))
 
     return setter
 
@@ -179,7 +167,7 @@ def _tcp(name: str, least: int, most: int, *, divisor: float = 0.0) -> Callable[
     """An option that is a setting of TCP: a number, or with ``divisor`` a time in fractions of a second."""
 
     def setter(settings: Settings, value: Value) -> None:
-        number = _bounded(value, least, most)
+        number = bounded(value, least, most)
         settings.tcp[name] = number / divisor if divisor else number
 
     return setter
@@ -320,7 +308,7 @@ def _read_congestion(settings: Settings) -> Value:
 
 
 def _set_user_timeout(settings: Settings, value: Value) -> None:
-    settings.tcp["user_timeout"] = _bounded(value, 0, 0x7FFFFFFF) / 1000.0
+    settings.tcp["user_timeout"] = bounded(value, 0, 0x7FFFFFFF) / 1000.0
 
 
 def _set_tos(settings: Settings, value: Value) -> None:
@@ -340,6 +328,17 @@ def _set_ttl(settings: Settings, value: Value) -> None:
         raise SocketError(errno.EINVAL)
     else:
         settings.tcp["ttl"] = number
+
+
+def _set_fast_open(name: int) -> Callable[[Settings, Value], None]:
+    def setter(settings: Settings, value: Value) -> None:
+        settings.fast_open = settings.fast_open.having(name, value)
+
+    return setter
+
+
+def _read_fast_open(name: int) -> Callable[[Settings], Value]:
+    return lambda settings: settings.fast_open.read(name)
 
 
 _SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
@@ -374,6 +373,7 @@ _SETTERS: Final[dict[tuple[int, int], Callable[[Settings, Value], None]]] = {
     (IPPROTO_TCP, TCP_QUICKACK): _set_quick_ack,
     (IPPROTO_TCP, TCP_CONGESTION): _set_congestion,
     (IPPROTO_TCP, TCP_USER_TIMEOUT): _set_user_timeout,
+    **{(IPPROTO_TCP, name): _set_fast_open(name) for name in FAST_OPEN},
     (IPPROTO_TCP, TCP_NOTSENT_LOWAT): _set_notsent_lowat,
 }
 
@@ -412,5 +412,6 @@ _GETTERS: Final[dict[tuple[int, int], Callable[[Settings], Value]]] = {
     (IPPROTO_TCP, TCP_QUICKACK): _read("quick_ack"),
     (IPPROTO_TCP, TCP_CONGESTION): _read_congestion,
     (IPPROTO_TCP, TCP_USER_TIMEOUT): _read_tcp("user_timeout", 1000),
+    **{(IPPROTO_TCP, name): _read_fast_open(name) for name in FAST_OPEN},
     (IPPROTO_TCP, TCP_NOTSENT_LOWAT): _read("notsent_lowat"),
 }

@@ -21,6 +21,8 @@ class Profile:
     ``more_until_acknowledged``: what MSG_MORE holds back goes, by Nagle's rule, with the next acknowledgment.
     ``scale_by_buffer``: SO_RCVBUF also settles the window's shift. ``whole_send_buffer``: what SO_SNDBUF reads as
     may be filled with octets.
+    ``fast_open_switch``: TCP_FASTOPEN is on or off, of either end; elsewhere it is how many requests of a listener
+    may be pending.
     """
 
     name: str = "own"
@@ -36,6 +38,7 @@ class Profile:
     more_until_acknowledged: bool = False
     scale_by_buffer: bool = False
     whole_send_buffer: bool = False
+    fast_open_switch: bool = False
 
 
 OWN: Final = Profile()
@@ -55,5 +58,6 @@ FREEBSD: Final = Profile(
     unconnected_send=errno.ENOTCONN,
     reset_after_fin=errno.ECONNRESET,
     discards_after_read_shutdown=True,
+    fast_open_switch=True,
 )
 PROFILES: Final = {profile.name: profile for profile in (OWN, LINUX, FREEBSD)}

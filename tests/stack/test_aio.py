@@ -176,7 +176,8 @@ def test_connect_passes_everything_on() -> None:
         await turns()
         [attempt] = runner.attempts
         assert attempt.peer == ("10.0.0.1", 80)
-        assert runner.asked == [{"local_port": 99, "local_address": "10.0.0.2", "security": security, "now": 5.0}]
+        asked = {"local_port": 99, "local_address": "10.0.0.2", "security": security, "now": 5.0}
+        assert runner.asked == [{**asked, "fast_open": None}]
         assert started == [attempt]
         assert runner.wakes == 1
         assert not task.done()
@@ -661,7 +662,8 @@ def test_server_hands_connections_to_tasks() -> None:
             writer.close()
 
         server = await start_server(echo, runner, 7, address="10.0.0.2", backlog=5)  # type: ignore[arg-type]
-        assert runner.asked[0] == {"port": 7, "address": "10.0.0.2", "security": Security(), "backlog": 5}
+        asked = {"port": 7, "address": "10.0.0.2", "security": Security(), "backlog": 5}
+        assert runner.asked[0] == {**asked, "config": None}
         assert server.is_serving()
         assert server.local == ("10.0.0.2", 7)
         assert [item.getsockname() for item in server.sockets] == [("10.0.0.2", 7)]

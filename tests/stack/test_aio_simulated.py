@@ -17,7 +17,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 Client = Callable[[Any], Awaitable[None]]
 
 
-def play(client: Client, handler: Handler | None, security: Security | None = None) -> None:
+def play(client: Client, handler: Handler | None, security: Security | None = None, *, fast_open: int = 0) -> None:
     """Run ``client(runner)`` at 10.0.0.1 against ``handler`` on port 7 of 10.0.0.2, 10 ms away."""
 
     async def run() -> None:
@@ -26,7 +26,7 @@ def play(client: Client, handler: Handler | None, security: Security | None = No
         far = world.add(Stack(["10.0.0.2/24"], random=world.octets))
         world.link(near, far, Delay(0.01))
         if handler is not None:
-            await start_server(handler, far, 7, security=security)
+            await start_server(handler, far, 7, security=security, fast_open=fast_open)
         task = asyncio.ensure_future(client(near))
         while not task.done():
             # One event, then everybody who waits for it.
@@ -69,6 +69,23 @@ def test_a_megabyte_and_back(protect: str) -> None:
         assert (report["octets_in"], report["octets_out"]) == (len(octets), len(octets))
 
     play(client, echo, security)
+
+
+def test_with_fast_open_the_answer_comes_after_one_round_trip() -> None:
+    """RFC 7413: the first connection gets the cookie, the second is answered before its handshake ends."""
+
+    async def client(runner: Any) -> None:
+        taken = []
+        for _ in range(2):
+            began = runner.now()
+            reader, writer = await open_connection(runner, "10.0.0.2", 7, fast_open=b"question")
+            assert await reader.readexactly(8) == b"question"
+            taken.append(runner.now() - began)
+            writer.close()
+            await writer.wait_closed()
+        assert taken == pytest.approx([0.04, 0.02])
+
+    play(client, echo, fast_open=8)
 
 
 def test_a_closed_port_refuses() -> None:

@@ -36,7 +36,7 @@ def test_a_connection_is_made_and_carries_data_during_a_flood(timestamps: bool) 
     wire = Wire(config=TcpConfig(timestamps=timestamps))
     listener = wire.server.listen(80, backlog=16)
     flood(wire, 200)
-    assert len(wire.server.flows) == 16
+    assert len(wire.server.half_open) == 16
     attempt = wire.client.connect(("10.0.0.2", 80), now=wire.now)
     ends = transfer(wire, attempt, listener, b"u" * 200_000, b"d" * 300_000, 60.0)
     assert bytes(ends[1].received) == b"u" * 200_000
@@ -53,7 +53,7 @@ def test_a_flood_holds_no_more_than_the_backlog() -> None:
     wire.server.listen(80, backlog=8)
     for round_ in range(20):
         flood(wire, 100, round_)
-        assert len(wire.server.flows) <= 8
+        assert len(wire.server.half_open) <= 8
 
 
 def test_a_guessed_or_old_cookie_makes_nothing() -> None:
@@ -66,7 +66,7 @@ def test_a_guessed_or_old_cookie_makes_nothing() -> None:
             sport=4000, dport=80, seq=1, ack=source.randrange(2**32), flags="A"
         )
         wire.server.receive(Batch([bytes(guess)]), wire.now)
-    assert len(wire.server.flows) == 1
+    assert len(wire.server.half_open) == 1
     assert not wire.server.counters["cookies_good"]
 
 
@@ -91,10 +91,11 @@ def test_the_mss_is_never_rounded_up(mss: int | None, kept: int) -> None:
 
 @pytest.mark.parametrize("wscale", [None, 0, 7, 14])
 @pytest.mark.parametrize("sack", [True, False])
+@pytest.mark.parametrize("ecn", [True, False])
 @pytest.mark.parametrize("ts_val", [0, 63, 64, 12345, 2**32 - 1])
-def test_options_ride_in_the_timestamp(wscale: int | None, sack: bool, ts_val: int) -> None:
-    stamped = stamp(ts_val, Options(wscale=wscale, sack_permitted=sack))
-    assert unstamp(stamped) == (wscale, sack)
+def test_options_ride_in_the_timestamp(wscale: int | None, sack: bool, ecn: bool, ts_val: int) -> None:
+    stamped = stamp(ts_val, Options(wscale=wscale, sack_permitted=sack), ecn=ecn)
+    assert unstamp(stamped) == (wscale, sack, ecn)
     assert 0 <= (ts_val - stamped) & 0xFFFFFFFF < 128
 
 

@@ -206,9 +206,10 @@ def test_a_listener_that_closes_ends_handshakes_that_are_under_way() -> None:
     )
     attempt, listener = wire.open()
     wire.run(0.05)
-    assert len(wire.server.flows) == 1
+    assert len(wire.server.half_open) == 1
     listener.close()
     wire.run(1.0)
+    assert not len(wire.server.half_open)
     assert wire.server.flows == {}
     assert attempt.error is not None
 

@@ -44,7 +44,8 @@ def put(reassembler: Reassembler, packets: list[bytes], now: float = 0.0) -> lis
 @pytest.mark.parametrize("version", [4, 6])
 @given(order=st.randoms(use_true_random=False), size=st.integers(1, 300), repeat=st.booleans())
 def test_any_order_gives_the_packet(version: int, order: random.Random, size: int, repeat: bool) -> None:
-    packets = pieces(version, size * 8)[:]
+    # IPv6's first fragment has the whole of TCP's header (RFC 7112 §5).
+    packets = pieces(version, size * 8 + 16 * (version == 6))[:]
     packets += packets[:-1] if repeat else []
     order.shuffle(packets)
     reassembler = Reassembler(pieces=1000)
@@ -235,3 +236,36 @@ def test_headers_before_the_fragment_header_are_walked_and_bounded() -> None:
     uneven = six(IPv6ExtHdrFragment(id=1, m=1, offset=0), Raw(bytes(13)))
     for packet in (nothing, endless, bytes(cut), bytes(longer), uneven):
         assert Reassembler().take(packet, 0.0) is FragmentDrop.MALFORMED
+
+
+@pytest.mark.parametrize(("octets", "taken"), [(8, False), (16, False), (24, True)])
+def test_a_first_fragment_without_all_headers_is_dropped(octets: int, taken: bool) -> None:
+    # RFC 7112 §5: what reads ports in first fragments must not be led past them.
+    reassembler = Reassembler(pieces=1000)
+    first, *rest = pieces(6, octets)
+    assert reassembler.take(first, 0.0) == (None if taken else FragmentDrop.HEADERS)
+    assert all(reassembler.take(piece, 0.0) is None for piece in rest[:-1])
+    assert isinstance(reassembler.take(rest[-1], 0.0), bytes) is taken
+
+
+def test_headers_that_are_cut_off_are_no_headers() -> None:
+    packet = (
+        IPv6(src="fd00::1", dst="fd00::2") / IPv6ExtHdrFragment(id=5, m=1, nh=60) / Raw(bytes((6, 1)) + bytes(6))
+    )
+    assert Reassembler().take(bytes(packet), 0.0) is FragmentDrop.HEADERS
+
+
+def test_an_atomic_fragment_stands_alone() -> None:
+    """RFC 6946 §4: it is no part of the datagram with its identification, whatever waits of that."""
+    wire = Wire()
+    wire.server.listen(80)
+    syn = IPv6(src="fd00::1", dst="fd00::2") / IPv6ExtHdrFragment(id=77) / TCP(sport=9, dport=80, flags="S")
+    waiting = pieces(6)[:1]
+    wire.server.receive(Batch(waiting), wire.now)
+    wire.server.receive(Batch([bytes(syn)]), wire.now)
+    (answer,) = wire.server.take_output(wire.now).packets
+    assert IPv6(bytes(answer))[TCP].flags == "SA"
+    assert not wire.server.drops
+    # And the others can still become whole.
+    wire.server.receive(Batch(pieces(6)[1:]), wire.now)
+    assert FragmentDrop.OVERLAP not in wire.server.drops

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from stack.security import Security
@@ -18,7 +17,9 @@ from stack.socket_core import numbers as n
 from .constants import NOT_THERE, number_of
 from .descriptors import Descriptor
 from .faults import Failed, Place, Refused
+from .ground import Ground
 from .machine import Machine
+from .opening import Sending
 from .polling import Done, Polling, Try
 from .profiles import Profile
 from .syntax import Anything, CallSpec, Expression
@@ -29,17 +30,6 @@ _NONBLOCK: Final = 0o4000
 # Calls whose second argument is where octets are.
 _BUFFERED: Final = frozenset({"write", "send", "sendto", "read", "recv", "recvfrom"})
 _KEPT_FLAGS: Final = n.MSG_OOB | n.MSG_PEEK | n.MSG_MORE | n.MSG_EOR | n.MSG_FASTOPEN
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """Where sockets of a script begin: family, and addresses and ports that ``...`` stands for."""
-
-    family: int
-    local: str
-    remote: str
-    bind_port: int = 8080
-    connect_port: int = 8080
 
 
 class Calls(Polling):
@@ -248,14 +238,20 @@ class Calls(Polling):
         flags = self._flags(call, resolver)
         if flags & n.MSG_FASTOPEN and str(call.arguments[4]) == "AF_UNSPEC":
             return lambda: Done(-1, errno.EOPNOTSUPP)
-        if not flags & n.MSG_FASTOPEN:
+        if not flags & n.MSG_FASTOPEN and not self.profile.sockets.fast_open_switch:
             return self._send_all(call, resolver, data, flags)
         address = self._address(resolver.address(call.arguments[4]), self.ground.family, own=False)
 
+        sending = Sending(data, flags & _KEPT_FLAGS, address)
+
         def attempt() -> Done | Blocked:
             descriptor = self._socket_of(call, resolver)
-            answer = _core(descriptor).sendto(data, flags & _KEPT_FLAGS, *address, self.machine.now)
-            return self._waiting(descriptor, answer if isinstance(answer, Blocked) else Done(answer), flags)
+            core = _core(descriptor)
+            if core.protection == Security():
+                core.protection = self._security(self.profile.dialling_edo)
+            waits = descriptor.waits and not flags & n.MSG_DONTWAIT
+            blocked = sending.go_on(core, self.machine.now, waits=waits)
+            return Done(sending.taken) if blocked is None else self._waiting(descriptor, blocked, flags)
 
         return attempt
 

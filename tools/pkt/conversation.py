@@ -1,7 +1,8 @@
 """Conversations: how a script's stream numbers, acknowledgments and timestamps stand to those on the wire.
 
-A script's numbers begin where its own SYNs say. Those of the peer, which the script plays, are the same on the
-wire; those of the stack are moved by the difference of both initial numbers.
+A script's numbers begin where its own SYNs say. Those of the stack are moved by the difference of both initial
+numbers. Those of the peer, which the script plays, are the same on the wire in SYNs; all others count from the
+peer's initial number, once a connection has begun with it.
 """
 
 from __future__ import annotations
@@ -25,14 +26,24 @@ class Conversation:
     def __init__(self, ends: Ends) -> None:
         self.ends = ends
         self.shift = 0
+        self._begun = False
+        self._offered = 0
+        self._irs: int | None = None
         self._clock: tuple[int, int] | None = None
         self._echoes: dict[int, int] = {}
 
     def inbound(self, spec: TcpSpec, tos: int, ttl: int, flow_label: int) -> Segment:
         """The segment on the wire for one that the script sends to the stack."""
+        seq = spec.seq or 0
+        if not spec.flags & _SYN:
+            seq = (seq + (self._irs or 0)) & _MASK
+        elif self._irs is None:
+            self._offered = seq
+            if self._begun:
+                self._irs = seq
         return Segment(
             self.ends,
-            spec.seq or 0,
+            seq,
             (spec.ack + self.shift) & _MASK if spec.ack is not None and spec.flags & _ACK else spec.ack or 0,
             spec.flags,
             spec.window or 0,
@@ -66,6 +77,11 @@ class Conversation:
         """Take the numbers of a segment that the stack sent where the script expects ``spec``."""
         if sent.flags & _SYN and spec.flags & _SYN:
             self.shift = (sent.seq - (spec.seq or 0)) & _MASK
+            self._begun = True
+            if not sent.flags & _ACK:
+                self._irs = None
+            elif self._irs is None:
+                self._irs = self._offered
         said = _timestamp(spec.options or ())
         live = _timestamp(sent.options)
         if said is not None and live is not None:
@@ -85,8 +101,17 @@ class Conversation:
                 else option
                 for option in options
             )
+        if self._irs and not sent.flags & _SYN:
+            options = tuple(map(self._outbound_sack, options))
+            if sent.flags & _ACK:
+                sent = replace(sent, ack=(sent.ack - self._irs) & _MASK)
         shift = 0 if plain_seq else self.shift
         return replace(sent, seq=(sent.seq - shift) & _MASK, options=options)
+
+    def _outbound_sack(self, option: Opt) -> Opt:
+        if option.word != "sack":
+            return option
+        return replace(option, numbers=tuple((edge - (self._irs or 0)) & _MASK for edge in option.numbers))
 
 
 def _timestamp(options: tuple[Opt, ...]) -> Opt | None:

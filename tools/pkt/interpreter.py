@@ -16,10 +16,11 @@ from stack.socket_core import Blocked
 from stack.socket_core.info import information
 from stack.states import State
 
-from . import constants, evaluate, icmp, matching, settings, shell
-from .calls import Calls, Ground
+from . import constants, evaluate, fastopen, icmp, matching, settings, shell
+from .calls import Calls
 from .evaluate import AssertionFalse, CodeRefused
 from .faults import Failed, Place, Refused
+from .ground import Ground
 from .header import Header, read_header
 from .machine import EPOCH, Machine
 from .octets import OptionFault, build
@@ -64,6 +65,7 @@ class Interpreter:
         local, remote = self.header.ends
         self.machine = Machine(local, remote, self.config, dialect, self.header.mss)
         self.machine.on_step = self._retry
+        fastopen.prepare(self.machine.stack, profile.fast_open_tag, profile.fast_open_key)
         ground = Ground(self.header.family, local, remote, self.header.bind_port, self.header.connect_port)
         self.calls = Calls(self.machine, profile, ground)
         self.pending: _Pending | None = None
@@ -329,6 +331,7 @@ class Interpreter:
             if isinstance(meaning, shell.Sysctl):
                 self.config = settings.apply(meaning, self.config)
                 self.machine.configure(self.config)
+                fastopen.obey(meaning.name, meaning.value, self.machine.stack)
             elif isinstance(meaning, shell.Pacing):
                 self.config = replace(self.config, pacing=pacing.DEFAULT if meaning.on else pacing.OFF)
                 self.machine.configure(self.config)

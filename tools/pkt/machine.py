@@ -179,7 +179,8 @@ class Machine:
     def count(self, state: str) -> int:
         """How many connections are in a state of RFC 9293, by its name with underscores."""
         names = (flow.connection.state.name for flow in self.stack.flows.values())
-        return sum(name == state for name in names) + (state == "LISTEN" and self.listening_port is not None)
+        count = sum(name == state for name in names) + (state == "LISTEN" and self.listening_port is not None)
+        return count + (len(self.stack.half_open) if state == "SYN_RECEIVED" else 0)
 
     def begin_count(self) -> None:
         """What is dropped is counted from now on."""
@@ -202,6 +203,9 @@ class Machine:
 
     def drop(self, state: str) -> None:
         """Give up every connection in a state."""
+        if state == State.SYN_RECEIVED.name:
+            for key in list(self.stack.half_open.keys()):
+                self.stack.half_open.revive(key)
         for flow in list(self.stack.flows.values()):
             if flow.connection.state is State[state]:
                 flow.abort()

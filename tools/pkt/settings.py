@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from stack.config import TcpConfig
 
+from .fastopen import linux_keys
 from .faults import Refused
 from .shell import Sysctl
 
@@ -99,6 +100,23 @@ def _wmem(value: str) -> Changes:
     return {"send_buffer": _three(value)[1]}
 
 
+def _fast_open(value: str) -> Changes:
+    """The bits of tcp_fastopen: client, server, either without cookies, listeners that did not ask."""
+    bits = int(value, 0)
+    return {
+        "fast_open.client": bool(bits & 1),
+        "fast_open.server": bool(bits & 2),
+        "fast_open.client_cookies": not bits & 4,
+        "fast_open.server_cookies": not bits & 0x200,
+        "fast_open.pending": 1 << 16 if bits & 0x400 else 0,
+    }
+
+
+def _fast_open_key(value: str) -> Changes:
+    linux_keys(value)
+    return {}
+
+
 _INET: Final[dict[str, _Rule]] = {
     "kern.ipc.maxsockbuf": lambda value: {"window_scale": _shift(int(value))},
     "kern.timecounter.alloweddeviation": _any,
@@ -153,8 +171,17 @@ _INET: Final[dict[str, _Rule]] = {
     "net.inet.tcp.tolerate_missing_ts": _flag("tolerate_missing_timestamps"),
     "net.inet.tcp.functions_default": _only("freebsd"),
     "net.inet.tcp.icmp_may_rst": _flag("icmp_resets"),
-    "net.inet.tcp.fastopen.client_enable": _only("0"),
-    "net.inet.tcp.fastopen.server_enable": _only("0"),
+    "net.inet.tcp.fastopen.client_enable": _flag("fast_open.client"),
+    "net.inet.tcp.fastopen.server_enable": _flag("fast_open.server"),
+    "net.inet.tcp.fastopen.acceptany": _choice("fast_open.server_cookies", {"0": True, "1": False}),
+    "net.inet.tcp.fastopen.path_disable_time": _number("fast_open.pause", 1.0),
+    "net.inet.tcp.fastopen.psk_enable": _only("0"),
+    "net.inet.tcp.fastopen.autokey": _any,
+    "net.inet.tcp.fastopen.maxkeys": _any,
+    "net.inet.tcp.fastopen.maxpsks": _any,
+    "net.inet.tcp.fastopen.keylen": _only("16"),
+    "net.inet.tcp.fastopen.ccache_bucket_limit": _any,
+    "net.inet.tcp.fastopen.ccache_buckets": _any,
     "net.inet.tcp.udp_tunneling_port": _only("0"),
     "net.inet.ip.ttl": _number("ttl"),
 }
@@ -181,9 +208,9 @@ _IPV4: Final[dict[str, _Rule]] = {
     "net.ipv4.tcp_pacing_ss_ratio": _only("200"),
     "net.ipv4.tcp_pacing_ca_ratio": _only("120"),
     "net.ipv4.tcp_notsent_lowat": _only("4294967295", "-1"),
-    "net.ipv4.tcp_fastopen": _only("0", "0x70403", "0x70003"),
-    "net.ipv4.tcp_fastopen_key": _any,
-    "net.ipv4.tcp_fastopen_blackhole_timeout_sec": _only("0"),
+    "net.ipv4.tcp_fastopen": _fast_open,
+    "net.ipv4.tcp_fastopen_key": _fast_open_key,
+    "net.ipv4.tcp_fastopen_blackhole_timeout_sec": _number("fast_open.pause", 1.0),
     "net.ipv4.tcp_syncookies": _only("1"),
     "net.ipv4.tcp_syn_retries": _number("syn_retries"),
     "net.ipv4.tcp_synack_retries": _number("syn_retries"),
@@ -241,6 +268,21 @@ def _own(name: str, value: str, config: TcpConfig) -> Changes | None:
     return {part: replace(holder, **{inner: changed})} if part else {inner: changed}
 
 
+def _changed(config: TcpConfig, changes: Changes) -> TcpConfig:
+    """The configuration with changes; a name with a dot is of a part of it."""
+    whole: Changes = {}
+    parts: dict[str, Changes] = {}
+    for name, value in changes.items():
+        part, dot, field = name.partition(".")
+        if dot:
+            parts.setdefault(part, {})[field] = value
+        else:
+            whole[name] = value
+    for part, inner in parts.items():
+        whole[part] = replace(getattr(config, part), **inner)
+    return replace(config, **whole)
+
+
 def apply(setting: Sysctl, config: TcpConfig) -> TcpConfig:
     """The settings of TCP that follow from one of a system; raises Refused by name."""
     apart = _APART.get((setting.name, setting.value)) or _APART.get((setting.name, None))
@@ -253,7 +295,7 @@ def apply(setting: Sysctl, config: TcpConfig) -> TcpConfig:
     try:
         changes = rule(setting.value) if rule is not None else _own(setting.name, setting.value, config)
         if changes is not None:
-            return replace(config, **changes)
+            return _changed(config, changes)
     except ValueError as error:
         raise Refused(setting.place, f"setting {setting.name}={setting.value}: {error}") from None
     raise Refused(setting.place, f"setting {setting.name}={setting.value}: the stack has no such behaviour")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edo.codepoints import DEFAULT, Dialect
 from stack.config import TcpConfig
+from stack.fastopen_cookies import Tag
 from stack.socket_core.profile import OWN
 from stack.socket_core.profile import Profile as SocketHabits
 
@@ -19,7 +20,8 @@ class Profile:
     the latest are not. ``definitions`` are words that stand for others where the system's scripts are run.
     ``listening_edo`` and ``dialling_edo`` are EDO policies (off, strict, lenient) of what a script opens;
     ``defined`` are the names that hold in ``#ifdef``. ``versions`` are what other versions of the system do
-    otherwise: a script holds if it holds for one of them.
+    otherwise: a script holds if it holds for one of them. ``fast_open_tag`` makes the cookies of Fast Open,
+    ``fast_open_key`` (16 octets, or none) is the first key.
     """
 
     name: str
@@ -33,3 +35,5 @@ class Profile:
     definitions: Mapping[str, str] = field(default_factory=dict)
     defined: frozenset[str] = frozenset()
     versions: tuple[Mapping[str, object], ...] = ()
+    fast_open_tag: Tag | None = None
+    fast_open_key: bytes = b""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from edo.codepoints import Dialect, EdoKind, FormChoice, OptionOrder
-from stack.config import TcpConfig
+from stack.config import FastOpen, TcpConfig
 from stack.socket_core.profile import FREEBSD
 
+from ..fastopen import freebsd_tag
 from .base import Profile
 
 PROFILE = Profile(
@@ -43,6 +44,8 @@ PROFILE = Profile(
         late_resets=True,
         bsd_time_wait=True,
         repeat_fin=True,
+        # Listeners only where net.inet.tcp.fastopen.server_enable says so; path_disable_time.
+        fast_open=FastOpen(server=False, pause=900.0),
     ),
     FREEBSD,
     Dialect(kind=EdoKind.NATIVE_79_80, form=FormChoice.SHORT, order=OptionOrder.FREEBSD, data_padding=80),
@@ -50,4 +53,6 @@ PROFILE = Profile(
     defined=frozenset({"FreeBSD"}),
     # Since version 13 a window is rounded up.
     versions=({"raise_window": True},),
+    fast_open_tag=freebsd_tag,
+    fast_open_key=bytes(16),
 )

@@ -6,6 +6,7 @@ from edo.codepoints import Dialect, FormChoice, OptionOrder, Units
 from stack.config import FastOpen, TcpConfig
 from stack.socket_core.profile import LINUX
 
+from ..fastopen import linux_keys, linux_tag
 from .base import Profile
 
 # Half of a buffer is for the protocol's own use (tcp_adv_win_scale 1), so a window is half of tcp_rmem's default.
@@ -60,4 +61,6 @@ PROFILE = Profile(
         "CODE": "host_unreachable",
     },
     defined=frozenset({"Linux", "linux"}),
+    fast_open_tag=linux_tag,
+    fast_open_key=linux_keys("a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4")[0],
 )
