@@ -279,7 +279,7 @@ def other_states(tcb: Tcb, run: Run, now: float) -> None:
         if not run.length:
             # Text of its first SYN may have been taken since.
             run.seq = tcb.rcv_nxt
-        tcb.ack_now |= tcb.config.ack_crossed
+        tcb.ack_now |= tcb.config.ack_crossed and tcb.opening is None
     seq = run.seq
     rcv_nxt = tcb.rcv_nxt
     if not flags & RST and tcb.timestamps and not _paws(tcb, run, now):

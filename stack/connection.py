@@ -181,6 +181,9 @@ class Connection(Tcb):
             window = self.rcv_adv - self.rcv_nxt
             # No more than the window field can tell (RFC 7323 §2.2).
             free = min(self.receive_buffer - self.incoming.octets, 0xFFFF << self.rcv_wscale)
+            if self.rcv_adv == self.irs + 1 + self.first_window:
+                # So far only a SYN told of the window, which it does without a scale: the peer lacks no room.
+                free = min(free, self.first_window)
             if self.config.bsd_updates:
                 self.ack_now = self.ack_now or receiver.bsd_update(self, free, window)
             elif free >= 2 * window and free - window >= self.sws_step and self.state < State.CLOSE_WAIT:

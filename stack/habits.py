@@ -28,14 +28,14 @@ class Habits:
     - ``syn_ack_retries``: repetitions of a SYN-ACK (-1: ``syn_retries``).
     - ``ecn_retries``: how many repetitions of a SYN still offer ECN.
     - ``plain_syn_after``: a SYN that was repeated so often carries its MSS alone from then on (0: never).
-    - ``path_mss``: a SYN that is repeated over IPv6 announces no more than the path is known to take.
+    - ``path_mss``: a SYN that is repeated announces no more than the path is known to take, over IPv6 or both.
     - ``no_options``: SYNs carry no options, and the peer's are not looked at.
     - ``hold_syn_text``: a SYN-ACK does not acknowledge the text of the SYN, which a listener leaves out.
     - ``crossed_text``: the text of a SYN that crosses ours is kept.
 
     Ending:
 
-    - ``ack_crossed``: where SYNs have crossed the peer's SYN-ACK is acknowledged, as Linux does.
+    - ``ack_crossed``: where SYNs have crossed, ours without text, a SYN-ACK is acknowledged, as Linux does.
     - ``repeat_fin``: an acknowledgment repeats our FIN while that is not acknowledged.
     - ``late_resets``: a reset in CLOSING and LAST-ACK is an error for the application, as before.
     - ``bsd_time_wait``: TIME-WAIT ignores RST (RFC 1337 §3, F1) and whatever has no ACK, and acknowledges all else
@@ -71,7 +71,7 @@ class Habits:
     syn_ack_retries: int = -1
     ecn_retries: int = 0
     plain_syn_after: int = 0
-    path_mss: bool = False
+    path_mss: Literal["off", "ipv6", "both"] = "off"
     no_options: bool = False
     hold_syn_text: bool = False
     ack_crossed: bool = False

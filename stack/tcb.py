@@ -93,7 +93,7 @@ class Tcb(Variables):
     def announce_mss(self) -> None:
         """The MSS option to send: what the link's MTU and the application allow (RFC 9293 §3.7.1, RFC 6691)."""
         config = self.config
-        told = config.path_mss and config.ip_header == _IPV6
+        told = config.path_mss == "both" or (config.path_mss == "ipv6" and config.ip_header == _IPV6)
         room = (min(config.mtu, self.path_mtu_octets) if told else config.mtu) - config.ip_header - 20
         self.announced_mss = min(room, config.mss) if config.mss else room
 
@@ -125,7 +125,7 @@ class Tcb(Variables):
         self.now = now
         before = self.segment_size
         self.path_mtu_octets = mtu
-        if self.config.path_mss and self.state is State.SYN_SENT:
+        if self.config.path_mss != "off" and self.state is State.SYN_SENT:
             self.announce_mss()
         self.resize()
         if self.segment_size < before and self.control is not UNOPENED:

@@ -101,3 +101,30 @@ def test_no_address_is_no_peer_of_a_fast_open() -> None:
 +0 sendto(3, ..., 100, MSG_FASTOPEN, AF_UNSPEC, ...) = -1 EOPNOTSUPP
 """)
     assert outcome.result is Result.PASSED, outcome
+
+
+def test_syn_that_met_a_narrow_path_goes_again_with_the_mss_of_the_path() -> None:
+    assert TcpConfig().path_mss == "off"
+    _passes(
+        f"{_DIAL}+0 > S 0:0(0) <mss 1460,nop,nop,sackOK,nop,wscale 8>\n"
+        "+.1 < icmp unreachable frag_needed mtu 840 [0:0(0)]\n"
+        "+.9 > S 0:0(0) <mss 800,nop,nop,sackOK,nop,wscale 8>\n"
+    )
+
+
+def test_reading_tells_no_window_that_a_syn_had_no_room_for() -> None:
+    """RFC 7323 §2.2: a SYN's window has no scale; that more was free all along is no reason for an update."""
+    _passes("""
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 setsockopt(3, SOL_TCP, TCP_QUICKACK, [0], 4) = 0
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 40000 <mss 1000,sackOK,nop,nop,nop,wscale 7>
++0 > S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK,nop,wscale 8>
++.02 < P. 1:11(10) ack 1 win 400
++0 > . 1:1(0) ack 11 win 1054
++0 accept(3, ..., ...) = 4
++0 read(4, ..., 100) = 10
++0 write(4, ..., 100) = 100
++0 > P. 1:101(100) ack 11
+""")

@@ -303,7 +303,7 @@ def test_reading_sends_a_window_update_after_a_quarter_of_the_buffer() -> None:
 def test_a_repeated_syn_announces_what_the_path_takes_over_ipv6() -> None:
     text = "--ip_version=ipv6\n" + DIAL + CONNECT + "+0 " + SYN.replace("1460", "1440")
     text += "+.1 < [0:0(0)]icmp packet_too_big mtu 1300\n"
-    shows(text + "+.9 > S 0:0(0) win 65535 <mss 1240,nop,wscale 6,sackOK,TS val 1100 ecr 0>\n", path_mss=False)
+    shows(text + "+.9 > S 0:0(0) win 65535 <mss 1240,nop,wscale 6,sackOK,TS val 1100 ecr 0>\n", path_mss="off")
 
 
 SCALED = (

@@ -38,6 +38,7 @@ PROFILE = Profile(
         whole_first_window=True,
         chronograph=True,
         ack_crossed=True,
+        path_mss="both",
         tolerate_missing_timestamps=True,
         crossed_text=False,
         whole_sacks=True,
