@@ -36,6 +36,7 @@ class Habits:
     Ending:
 
     - ``ack_crossed``: where SYNs have crossed, ours without text, a SYN-ACK is acknowledged, as Linux does.
+    - ``forgive_syn``: the initial window is not reduced for one repetition of a SYN or SYN-ACK (RFC 6928 §2).
     - ``repeat_fin``: an acknowledgment repeats our FIN while that is not acknowledged.
     - ``late_resets``: a reset in CLOSING and LAST-ACK is an error for the application, as before.
     - ``bsd_time_wait``: TIME-WAIT ignores RST (RFC 1337 §3, F1) and whatever has no ACK, and acknowledges all else
@@ -76,6 +77,7 @@ class Habits:
     hold_syn_text: bool = False
     ack_crossed: bool = False
     crossed_text: bool = True
+    forgive_syn: bool = False
     repeat_fin: bool = False
     late_resets: bool = False
     bsd_time_wait: bool = False

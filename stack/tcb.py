@@ -137,7 +137,7 @@ class Tcb(Variables):
     def initial_window(self) -> int:
         """RFC 6928 §2, octets; one segment if the SYN had to be repeated (RFC 5681 §3.1)."""
         size = self.segment_size
-        if self.transmission:
+        if self.transmission > self.config.forgive_syn:
             return size
         segments = self.config.initial_window
         return min(segments * size, max(2 * size, segments * 1460))

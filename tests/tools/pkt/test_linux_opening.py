@@ -128,3 +128,13 @@ def test_reading_tells_no_window_that_a_syn_had_no_room_for() -> None:
 +0 write(4, ..., 100) = 100
 +0 > P. 1:101(100) ack 11
 """)
+
+
+def test_initial_window_is_not_reduced_for_one_repetition_of_a_syn() -> None:
+    """RFC 6928 §2 allows it."""
+    assert not TcpConfig().forgive_syn
+    syn = "> S 0:0(0) <mss 1460,nop,nop,sackOK,nop,wscale 8>\n"
+    answer = "+.1 < S. 0:0(0) ack 1 win 9000 <mss 1000,sackOK,nop,nop>\n+0 > . 1:1(0) ack 1\n"
+    asked = "+0 %{ assert tcpi_snd_cwnd == N, tcpi_snd_cwnd }%\n"
+    _passes(f"{_DIAL}+0 {syn}+1 {syn}{answer}{asked.replace('N', '10')}")
+    _passes(f"{_DIAL}+0 {syn}+1 {syn}+2 {syn}{answer}{asked.replace('N', '1')}")
