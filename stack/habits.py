@@ -31,12 +31,12 @@ class Habits:
     - ``path_mss``: a SYN that is repeated announces no more than the path is known to take, over IPv6 or both.
     - ``no_options``: SYNs carry no options, and the peer's are not looked at.
     - ``hold_syn_text``: a SYN-ACK does not acknowledge the text of the SYN, which a listener leaves out.
+    - ``ack_crossed``: where SYNs have crossed, ours without text, a SYN-ACK is acknowledged, as Linux does.
+    - ``forgive_syn``: the initial window is not reduced for one repetition of a SYN or SYN-ACK (RFC 6928 §2).
     - ``crossed_text``: the text of a SYN that crosses ours is kept.
 
     Ending:
 
-    - ``ack_crossed``: where SYNs have crossed, ours without text, a SYN-ACK is acknowledged, as Linux does.
-    - ``forgive_syn``: the initial window is not reduced for one repetition of a SYN or SYN-ACK (RFC 6928 §2).
     - ``repeat_fin``: an acknowledgment repeats our FIN while that is not acknowledged.
     - ``late_resets``: a reset in CLOSING and LAST-ACK is an error for the application, as before.
     - ``bsd_time_wait``: TIME-WAIT ignores RST (RFC 1337 §3, F1) and whatever has no ACK, and acknowledges all else
