@@ -14,7 +14,7 @@ from stack.batch import Batch
 from stack.config import TcpConfig
 from stack.events import Closed, SoftError
 from stack.host import Stack
-from stack.run import ACK
+from stack.run import ACK, SYN
 from stack.states import State
 from tests.conformance.peer import ROUTER, THEM, US, Peer, icmp
 from tests.stack.core.script import ISS, Script
@@ -69,9 +69,9 @@ def test_r1_and_r2_of_a_syn() -> None:
     s = Script(TcpConfig(report_retries=2, syn_retries=4), establish=False)
     s.c.connect(s.now)
     s.take()
-    s.wait(3.5)
+    assert [run.flags for run in s.wait(3.5)] == [SYN, SYN], "after 1 and 3 seconds"
     assert soft(s) == [errno.ETIMEDOUT]
-    s.wait(60.0)
+    assert len(s.wait(60.0)) == 2, "after 7 and 15 seconds, and given up after 31"
     assert [event.error.errno for event in s.events() if isinstance(event, Closed) and event.error] == [
         errno.ETIMEDOUT
     ]
