@@ -8,11 +8,13 @@ import shlex
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 from .keylines import KeyLines
+from .lifetime import Lifetime
 from .mkt import Mkt, MktConflict, MktError, MktTable, Nat, Network
 
 _SECRETS = ("secret", "secret_hex", "secret_file")
@@ -121,9 +123,7 @@ class _KeyFile:
 
     def _make(self, index: int, table: Mapping[str, Any]) -> Mkt:
         for key in table:
-            if key in _LIFETIMES:
-                raise _Fault(key, "lifetimes of keys are not available; leave it out")
-            if key not in _KEYS:
+            if key not in _KEYS and key not in _LIFETIMES:
                 raise _Fault(key, "not known in [[mkt]]")
         for key in ("send_id", "recv_id"):
             if key not in table:
@@ -146,6 +146,7 @@ class _KeyFile:
             cover_options=_boolean(table, "cover_options", True),
             encrypt=_encrypt(table),
             nat=Nat(nat),
+            lifetime=_lifetime(table),
         )
 
     def _secret(self, index: int, table: Mapping[str, Any]) -> bytes:
@@ -226,6 +227,22 @@ def _encrypt(table: Mapping[str, Any]) -> str | None:
     if not isinstance(value, str):
         raise _Fault("encrypt", "neither true, false nor the name of a cipher")
     return value
+
+
+def _lifetime(table: Mapping[str, Any]) -> Lifetime:
+    ends = {}
+    for key in _LIFETIMES:
+        if key in table:
+            value = table[key]
+            if not isinstance(value, datetime):
+                raise _Fault(key, "not a date with a time, such as 2027-01-01T00:00:00Z")
+            if value.tzinfo is None:
+                raise _Fault(key, "has no offset from UTC: end it with Z, or +HH:MM")
+            ends[key] = value.timestamp()
+    try:
+        return Lifetime(**ends)
+    except ValueError as error:
+        raise _Fault(str(error), f"not after {str(error).replace('until', 'from')}") from None
 
 
 def _network(table: Mapping[str, Any], key: str) -> Network | None:

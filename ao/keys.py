@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from .auth import SegmentMac
 from .cipher import CIPHERS, CIPHERS_BY_NAME, NO_CIPHER, CipherAlgorithm, PositionCipher
 from .macs import MacAlgorithm, by_number
@@ -70,14 +72,18 @@ class Key:
 class KeyRing:
     """The keys of one connection: ``current`` signs what is sent, ``rnext`` is the one asked for (RFC 5925 §3.3).
 
+    ``heard`` is the key of the last good segment, ``heard_rnext`` its RNextKeyID (-1: there was none).
+
     Raises ValueError where two keys have the same send_id or recv_id.
     """
 
-    __slots__ = ("_by_recv_id", "_by_send_id", "current", "rnext")
+    __slots__ = ("_by_recv_id", "_by_send_id", "current", "heard", "heard_rnext", "rnext")
 
     def __init__(self, current: Key, *others: Key) -> None:
         self.current = current
         self.rnext = current
+        self.heard: Key | None = None
+        self.heard_rnext = -1
         self._by_recv_id: dict[int, Key] = {}
         self._by_send_id: dict[int, Key] = {}
         for key in (current, *others):
@@ -87,6 +93,9 @@ class KeyRing:
     def tallies(self) -> dict[int, Tally]:
         """What each key has verified, by its recv_id."""
         return {recv_id: key.tally for recv_id, key in self._by_recv_id.items()}
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(tuple(self._by_recv_id.values()))
 
     def find(self, key_id: int) -> Key | None:
         """Return the key that verifies a segment with KeyID ``key_id`` (0-255)."""
@@ -120,8 +129,13 @@ class KeyRing:
         """Sign under the key with ``send_id``, whatever the peer asks for until it asks again; raises KeyError."""
         self.current = self._by_send_id[send_id]
 
-    def learn(self, rnext_key_id: int) -> None:
-        """Follow the RNextKeyID of a segment whose MAC was good (RFC 5925 §7.5); an unknown one changes nothing."""
+    def learn(self, key: Key, rnext_key_id: int) -> None:
+        """Follow the RNextKeyID of a segment whose MAC was good under ``key`` (RFC 5925 §7.5).
+
+        An unknown one changes nothing. Both are kept for whoever asks (RFC 5925 §7.1).
+        """
+        self.heard = key
+        self.heard_rnext = rnext_key_id
         if rnext_key_id != self.current.send_id:
             self.current = self._by_send_id.get(rnext_key_id, self.current)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from .cipher import CIPHERS_BY_NAME
+from .lifetime import ALWAYS, Lifetime
 from .macs import MACS, MacAlgorithm
 from .traffic_keys import SocketPair
 
@@ -54,7 +56,7 @@ class Mkt:
     ``peer`` and ``local`` are networks, None for any; ports 1-65535, None for any. ``send_id`` goes into the KeyID
     of what is sent, ``recv_id`` is the KeyID of what is accepted, 0-255. ``secret`` is the master key, 1 octet or
     more. ``mac`` names an algorithm of ``ao.macs``, ``mac_octets`` its length in the option (None: the
-    algorithm's own), ``encrypt`` a cipher of ``ao.cipher`` or None. Raises MktError.
+    algorithm's own), ``encrypt`` a cipher of ``ao.cipher`` or None, ``lifetime`` when it serves. Raises MktError.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Mkt:
     cover_options: bool = True
     encrypt: str | None = None
     nat: Nat = Nat.none
+    lifetime: Lifetime = ALWAYS
 
     def __post_init__(self) -> None:
         for name, key_id in (("send_id", self.send_id), ("recv_id", self.recv_id)):
@@ -164,25 +167,57 @@ def _narrowness(mkt: Mkt) -> tuple[int, bool, int, bool]:
 
 
 class MktTable:
-    """The configured keys of a host.
+    """The configured keys of a host, which may be added and removed while connections use them (RFC 5925 §3.1).
 
-    Where several match a connection, the narrowest is the one to send under, and of equals the first: the choice
-    never depends on a segment's options (RFC 5925 §3.1). Raises MktConflict.
+    Where several match a connection, the one to send under is the narrowest that serves now, of equals the one that
+    began to serve last, and of these the first: the choice never depends on a segment's options (RFC 5925 §3.1).
+    ``at`` is the moment that lifetimes are held against, seconds since 1970; whoever has a clock moves it on.
+    Raises MktConflict.
     """
 
-    __slots__ = ("_by_peer", "_mkts")
+    __slots__ = ("_by_peer", "_mkts", "at")
 
-    def __init__(self, mkts: Iterable[Mkt]) -> None:
-        self._mkts = tuple(sorted(mkts, key=_narrowness, reverse=True))
+    def __init__(self, mkts: Iterable[Mkt], *, at: float = 0.0) -> None:
+        self.at = at
+        self._set(mkts)
+
+    def _set(self, mkts: Iterable[Mkt]) -> None:
+        ordered = tuple(sorted(mkts, key=_narrowness, reverse=True))
         # One look-up for each prefix length in use, the longest first; those for any peer stand under -1.
-        self._by_peer: dict[tuple[int, int], dict[int, list[Mkt]]] = {}
-        for mkt in self._mkts:
+        by_peer: dict[tuple[int, int], dict[int, list[Mkt]]] = {}
+        for mkt in ordered:
             peer = mkt.peer
             bits, prefix = (0, -1) if peer is None else (peer.max_prefixlen, peer.prefixlen)
             number = 0 if peer is None else int(peer.network_address) >> (bits - prefix)
-            self._by_peer.setdefault((bits, prefix), {}).setdefault(number, []).append(mkt)
-        for mkt in self._mkts:
+            by_peer.setdefault((bits, prefix), {}).setdefault(number, []).append(mkt)
+        self._mkts = ordered
+        self._by_peer = by_peer
+        for mkt in ordered:
             self._refuse_conflicts(mkt)
+
+    def add(self, mkt: Mkt) -> None:
+        """Take one more key; raises MktConflict, and then nothing has changed."""
+        before = (self._mkts, self._by_peer)
+        try:
+            self._set((*self._mkts, mkt))
+        except MktConflict:
+            self._mkts, self._by_peer = before
+            raise
+
+    def remove(self, mkt: Mkt) -> None:
+        """Forget a key; raises KeyError where it is not here."""
+        if mkt not in self._mkts:
+            raise KeyError(mkt.name)
+        self._set(other for other in self._mkts if other != mkt)
+
+    def named(self, name: str) -> Mkt | None:
+        """The first key of that name."""
+        return next((mkt for mkt in self._mkts if mkt.name == name), None)
+
+    @property
+    def next_change(self) -> float:
+        """When a key begins or ceases to serve after ``at``, seconds since 1970; infinite for never."""
+        return min((mkt.lifetime.next_change(self.at) for mkt in self._mkts), default=math.inf)
 
     def _refuse_conflicts(self, mkt: Mkt) -> None:
         """Compare with the tuples whose peers hold this one's; those that it holds do it from their side."""
@@ -217,13 +252,23 @@ class MktTable:
                 yield mkt
 
     def outgoing(self, pair: SocketPair) -> Mkt | None:
-        """Return the tuple to begin sending under; None where no tuple matches, and TCP-AO is then not used."""
-        return next(self.matching(pair), None)
+        """Return the tuple to begin sending under; None where none may be sent under now."""
+        best = None
+        for mkt in self.matching(pair):
+            if best is not None and _narrowness(mkt) != _narrowness(best):
+                break
+            serves = mkt.lifetime.sends(self.at)
+            if serves and (best is None or mkt.lifetime.send_from > best.lifetime.send_from):
+                best = mkt
+        return best
 
     def incoming(self, pair: SocketPair, key_id: int) -> Mkt | None:
         """Return the one tuple whose RecvID is the ``key_id`` (0-255) of a segment received on ``pair``."""
-        return next((mkt for mkt in self.matching(pair) if mkt.recv_id == key_id), None)
+        for mkt in self.matching(pair):
+            if mkt.recv_id == key_id and mkt.lifetime.accepts(self.at):
+                return mkt
+        return None
 
     def required(self, pair: SocketPair) -> bool:
-        """Whether a segment without TCP-AO must be dropped (RFC 5925 §7.5)."""
-        return self.outgoing(pair) is not None
+        """Whether a segment without TCP-AO must be dropped (RFC 5925 §7.5), also while no key serves."""
+        return next(self.matching(pair), None) is not None

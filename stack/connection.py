@@ -318,6 +318,11 @@ class Connection(Tcb):
             self.rtt.back_off()
         self.rexmt_at = NEVER if at is None else at
 
+    def probe(self, now: float) -> None:
+        """Draw an acknowledgment from the peer, as a keepalive does (RFC 9293 §3.8.4), if the connection stands."""
+        if self.state >= State.ESTABLISHED:
+            self.out.append(self.control_run(ACK, self.snd_nxt - 1, self.plain_options(now)))
+
     def segment(self, flags: int = ACK, seq: int | None = None) -> Run:
         """A bare control segment with the current acknowledgment, window and timestamps."""
         options = self.plain_options(self.now) if not flags & SYN else self.syn_options(bool(flags & ACK))

@@ -120,6 +120,8 @@ def _handshake(stack: Ground, flow: Flow, dial: Dial, now: float) -> Handshake:
         if mkt is not None:
             protection = ConfiguredProtection(security.keys, mkt, pair, flow.connection.iss, flow.edo.dialect)
             return ConfiguredHandshake(flow, protection)
+        if security.keys.required(pair):
+            raise OSError(errno.ENOKEY, "no key of this peer may be sent under now (send_from, send_until)")
         if security.policy == "require":
             raise OSError(errno.ENOKEY, "no configured key matches this peer, and protection is required")
         handshake = Handshake(flow, security.protect)

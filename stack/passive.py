@@ -231,7 +231,8 @@ class Passive:
         pair = SocketPair(*flow.key)
         mkt = table.outgoing(pair)
         if mkt is None:
-            return None, None
+            # With keys of which none serves now, TCP-AO is required all the same (RFC 5925 §7.5).
+            return None, AoDrop.ao_key_not_found if table.required(pair) else None
         protection = ConfiguredProtection(table, mkt, pair, flow.connection.iss, flow.edo.dialect)
         return protection, protection.open(segment, segment.seq)
 

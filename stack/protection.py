@@ -145,7 +145,7 @@ class KeyedProtection(Protection):
             return AoDrop.ao_key_not_found
         verdict = verify(segment, number, key, offset, octets, self._dialect)
         if verdict is key:
-            self.ring.learn(segment.tcp[offset + 3])
+            self.ring.learn(key, segment.tcp[offset + 3])
         return verdict
 
     def seal(self, sealer: Sealer, run: Run, plan: Plan, room: int, out: list[bytes]) -> None:

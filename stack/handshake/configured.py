@@ -76,6 +76,16 @@ class ConfiguredProtection(Protection):
         return self._mkt.mac
 
     @property
+    def table(self) -> MktTable:
+        """The table that the keys come from."""
+        return self._table
+
+    @property
+    def pair(self) -> SocketPair:
+        """The connection's ends."""
+        return self._pair
+
+    @property
     def ring(self) -> KeyRing | None:
         """The keys of the connection, once both ISNs are known: to be asked for, used and removed."""
         return self._ring
@@ -119,7 +129,7 @@ class ConfiguredProtection(Protection):
             return AoDrop.ao_key_not_found
         verdict = verify(segment, number, found, offset, octets, self._dialect)
         if verdict is found:
-            ring.learn(segment.tcp[offset + 3])
+            ring.learn(found, segment.tcp[offset + 3])
         return verdict
 
     def _open_syn(self, mkt: Mkt, segment: Segment, ao_offset: int, ao_octets: int) -> Verdict:

@@ -94,7 +94,17 @@ FAULTS = [
     (
         "[[mkt]]\n" + IDS + SECRET + "accept_from = 2026-01-01\n",
         5,
-        "accept_from: lifetimes of keys are not available",
+        "accept_from: not a date with a time, such as 2027-01-01T00:00:00Z",
+    ),
+    (
+        "[[mkt]]\n" + IDS + SECRET + "send_until = 2026-01-01T00:00:00\n",
+        5,
+        "send_until: has no offset from UTC: end it with Z, or +HH:MM",
+    ),
+    (
+        "[[mkt]]\n" + IDS + SECRET + "send_from = 2026-01-02T00:00:00Z\nsend_until = 2026-01-01T00:00:00Z\n",
+        6,
+        "send_until: not after send_from",
     ),
     ("\n[[mkt]]\nsend_id = 1\n" + SECRET, 2, "recv_id is missing"),
     ("[[mkt]]\nrecv_id = 1\n" + SECRET, 1, "send_id is missing"),
@@ -243,3 +253,20 @@ def test_any_text_gives_tuples_or_one_line(file: Path, changes: list[tuple[int, 
         fault = str(error)
     assert fault is None or re.match(rf"{re.escape(str(file))}:\d+: \S", fault)
     assert "do not tell" not in (fault or "")
+
+
+def test_lifetimes_are_moments_of_any_zone(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(
+        "[[mkt]]\n"
+        + IDS
+        + SECRET
+        + "send_from = 2027-01-01T01:00:00+01:00\nsend_until = 2027-01-01T00:00:01Z\n"
+        + "accept_from = 2026-12-31T00:00:00Z\n"
+    )
+    path.chmod(0o600)
+    lifetime = load(path)[0].lifetime
+    # 2027-01-01T00:00:00Z by date(1).
+    assert (lifetime.send_from, lifetime.send_until) == (1_798_761_600.0, 1_798_761_601.0)
+    assert lifetime.accept_from == 1_798_761_600.0 - 86_400
+    assert lifetime.accept_until == float("inf")

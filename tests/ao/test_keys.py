@@ -100,15 +100,39 @@ def test_ring() -> None:
     assert ring.find(11) is first
     assert ring.find(12) is second
     assert ring.find(1) is None
-    ring.learn(12)
+    assert (ring.heard, ring.heard_rnext) == (None, -1)
+    ring.learn(first, 12)
     assert ring.current is first
-    ring.learn(2)
+    ring.learn(first, 2)
     assert (ring.current, ring.rnext) == (second, first)
-    ring.learn(1)
+    ring.learn(second, 1)
     assert ring.current is first
+    assert (ring.heard, ring.heard_rnext) == (second, 1)
     for clash in (key(1, 13), key(3, 11)):
         with pytest.raises(ValueError, match="in use"):
             ring.add(clash)
+
+
+def test_a_key_in_use_is_not_removed() -> None:
+    """RFC 5925 §3.1: an MKT that a connection uses does not vanish."""
+    first, second = key(1, 11), key(2, 12)
+    ring = KeyRing(first, second)
+    for recv_id in (11, 12):
+        ring.ask_for(12)
+        ring.sign_under(1)
+        with pytest.raises(ValueError, match=r"signs|asked for"):
+            ring.remove(recv_id)
+    ring.sign_under(2)
+    ring.remove(11)
+    assert ring.find(11) is None
+    assert list(ring) == [second]
+    with pytest.raises(KeyError):
+        ring.ask_for(11)
+    with pytest.raises(KeyError):
+        ring.sign_under(1)
+    with pytest.raises(KeysWiped):
+        first.sign.tag(0, HEADER, b"")
+    ring.add(key(1, 11))
 
 
 def test_wiped_ring() -> None:

@@ -176,3 +176,25 @@ def test_two_gateways_carry_octets_half_close_and_reset(namespace: Namespace, tm
     for line, name in zip(lines, ("near", "far"), strict=True):
         assert (line["forward"], line["mode"]) == (name, "ao-enc-dh")
         assert (line["error"] is not None) == reset
+
+
+def test_keys_of_a_running_command_are_changed_from_outside(namespace: Namespace, tmp_path: Path) -> None:
+    keys, more, path = tmp_path / "keys.toml", tmp_path / "more.toml", tmp_path / "c.sock"
+    keys.write_text('[[mkt]]\nname = "old"\nsend_id = 3\nrecv_id = 3\nsecret = "not so secret"\n')
+    more.write_text('[[mkt]]\nname = "new"\nsend_id = 4\nrecv_id = 4\nsecret = "another"\n')
+    for file in (keys, more):
+        file.chmod(0o600)
+
+    def change(*arguments: str) -> str:
+        command = [*EDOTUN, "keys", *arguments, "--control", str(path)]
+        return subprocess.run(command, capture_output=True, timeout=BOUND, check=True, text=True).stdout
+
+    protect = ["--protect", "ao", "--keys"]
+    serving = [*FAR, "--netns", namespace.name, "--control", str(path), *protect, str(keys)]
+    with started("serve", "echo", *serving):
+        change("add", str(more))
+        # Who has the new key alone gets in, and once it is gone, no more.
+        connecting = ["10.80.0.2", "7", "--bytes", "1000", "--expect-echo", *protect, str(more)]
+        assert connect(namespace, *connecting).returncode == 0
+        assert change("remove", "new") == "removed new\n"
+        assert [key["name"] for key in json.loads(change("list", "--json"))["keys"]] == ["old"]

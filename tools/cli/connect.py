@@ -74,6 +74,7 @@ def connect(
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
     keys: options.Keys = None,
+    control: options.Control = None,
     placement: options.Placement = None,
     group: options.Group = None,
     suite: options.SuiteOption = None,
@@ -113,7 +114,11 @@ def connect(
         task = asyncio.current_task()
         assert task is not None
         with _progress(octets, expect_echo) as job.progress:
-            async with running.interface(link, task.cancel) as network:
+            tables = {} if security.keys is None else {"keys": security.keys}
+            async with (
+                running.interface(link, task.cancel) as network,
+                running.keyed(network, tables, control, link.name),
+            ):
                 return await run_connection(network, job, running.printer(json, stream_is_output=generated))
 
     raise typer.Exit(running.run_until_interrupted(main()))

@@ -35,6 +35,7 @@ def gateway(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The device and the forwards.")],
     capture: options.Capture = None,
     qlog: options.Qlog = None,
+    control: options.Control = None,
     json: options.Json = False,
 ) -> None:
     """Relay connections of the kernel's TCP through the stack, and the reverse: programs need no change."""
@@ -54,7 +55,12 @@ def gateway(
         show(report, error, forward=forward.name)
 
     async def main(stop: asyncio.Event) -> int:
-        async with running.interface(content.link, lambda _: stop.set()) as network:
+        securities = {forward.name: forward.security for forward in content.forwards}
+        tables = {name: security.keys for name, security in securities.items() if security.keys is not None}
+        async with (
+            running.interface(content.link, lambda _: stop.set()) as network,
+            running.keyed(network, tables, control, content.link.name),
+        ):
             await run_gateway(network, content.forwards, ready=ready, relayed=relayed, stop=stop)
         return 0
 

@@ -42,6 +42,15 @@ Netns = Annotated[
     ),
 ]
 Mtu = Annotated[int, typer.Option("--mtu", metavar="N", help="The device's MTU, octets.", rich_help_panel=_DEVICE)]
+Control = Annotated[
+    Path | None,
+    typer.Option(
+        "--control",
+        metavar="PATH",
+        help="The socket by which edotun keys changes the configured keys; default /run/edotun/TUN.sock.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 Capture = Annotated[
     Path | None,
     typer.Option("--capture", metavar="FILE.pcapng", help="Write every packet to FILE.", rich_help_panel=_DEVICE),

@@ -7,14 +7,17 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ..link import Link
 from ..report import json_line, text_line
-from .options import wrong
+from .options import notice, wrong
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ao.mkt import MktTable
     from tun.interface import Interface
 
 INTERRUPTED = 130
@@ -47,6 +50,33 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
             await asyncio.gather(watch, return_exceptions=True)
             if network.error is not None:
                 raise network.error
+
+
+@asynccontextmanager
+async def keyed(
+    network: Interface, tables: Mapping[str, MktTable], path: Path | None, tun: str
+) -> AsyncIterator[None]:
+    """Inside, configured keys change on time and by ``edotun keys``, at ``path`` or the default for the device."""
+    if not tables:
+        yield
+        return
+    from tun.keyclock import keep_time
+
+    from ..control.orders import Keys
+    from ..control.place import default_path
+    from ..control.server import control
+
+    async with AsyncExitStack() as ends:
+        await ends.enter_async_context(keep_time(network.stack, tuple(tables.values())))
+        where = path or default_path(tun)
+        try:
+            await ends.enter_async_context(control(where, Keys(network.stack, tables)))
+        except OSError as error:
+            if path is not None:
+                raise
+            # Devices of one name in two namespaces: the second command runs all the same.
+            notice(f"its keys cannot be changed while it runs: {where}: {error.strerror} (--control PATH)")
+        yield
 
 
 def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:

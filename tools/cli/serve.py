@@ -65,6 +65,7 @@ def serve(
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
     keys: options.Keys = None,
+    control: options.Control = None,
     placement: options.Placement = None,
     group: options.Group = None,
     suite: options.SuiteOption = None,
@@ -83,7 +84,11 @@ def serve(
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)
 
     async def main(stop: asyncio.Event) -> int:
-        async with running.interface(link, lambda _: stop.set()) as network:
+        tables = {} if security.keys is None else {"keys": security.keys}
+        async with (
+            running.interface(link, lambda _: stop.set()) as network,
+            running.keyed(network, tables, control, link.name),
+        ):
             await run_service(
                 network,
                 handler,

@@ -1,0 +1,43 @@
+"""Keychains on time: tells tables of keys what time it is, and their connections to change keys (RFC 5925 §3.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from ao.mkt import MktTable
+from stack import rollover
+from stack.host import Stack
+
+# The clock is looked at so often at least, seconds: it may be set.
+_AT_LEAST = 5.0
+
+
+@contextlib.asynccontextmanager
+async def keep_time(
+    stack: Stack, tables: Sequence[MktTable], clock: Callable[[], float] = time.time
+) -> AsyncIterator[None]:
+    """Inside, keys of ``tables`` begin and cease to serve on time; ``clock`` gives seconds since 1970."""
+    for table in tables:
+        rollover.keep_time(stack, table, clock())
+    if all(math.isinf(table.next_change) for table in tables):
+        yield
+        return
+    task = asyncio.ensure_future(_follow(stack, tables, clock))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _follow(stack: Stack, tables: Sequence[MktTable], clock: Callable[[], float]) -> None:
+    while True:
+        change = min(table.next_change for table in tables)
+        await asyncio.sleep(min(max(change - clock(), 0.0), _AT_LEAST))
+        now = clock()
+        for table in tables:
+            rollover.keep_time(stack, table, now)
