@@ -1,8 +1,8 @@
 """Conversations: how a script's stream numbers, acknowledgments and timestamps stand to those on the wire.
 
-A script's numbers begin where its own SYNs say. Those of the stack are moved by the difference of both initial
-numbers. Those of the peer, which the script plays, are the same on the wire in SYNs; all others count from the
-peer's initial number, once a connection has begun with it.
+In SYNs the numbers are what the script makes them: those of the peer, which it plays, are the same on the wire, those
+of the stack are moved by the difference of both initial numbers. In all other segments they count from the initial
+number of each side, whatever it was, once a connection has begun with it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ _SYN = 0x02
 class Conversation:
     """What is known of one pair of sockets; ``ends`` as in an inbound packet.
 
-    ``shift`` is added to the script's numbers of the stack's stream to get those on the wire.
+    ``origin`` is added to the script's numbers of the stack's stream to get those on the wire: its initial number.
     """
 
     def __init__(self, ends: Ends) -> None:
         self.ends = ends
-        self.shift = 0
+        self.origin = 0
+        self._shift = 0
         self._begun = False
         self._offered = 0
         self._irs: int | None = None
@@ -44,7 +45,7 @@ class Conversation:
         return Segment(
             self.ends,
             seq,
-            (spec.ack + self.shift) & _MASK if spec.ack is not None and spec.flags & _ACK else spec.ack or 0,
+            self._acknowledged(spec),
             spec.flags,
             spec.window or 0,
             spec.urgent or 0,
@@ -56,12 +57,17 @@ class Conversation:
             flow_label,
         )
 
+    def _acknowledged(self, spec: TcpSpec) -> int:
+        if spec.ack is None or not spec.flags & _ACK:
+            return spec.ack or 0
+        return (spec.ack + (self._shift if spec.flags & _SYN else self.origin)) & _MASK
+
     def _inbound_option(self, option: Opt) -> Opt:
         if option.word == "TS" and not option.plain_echo:
             value, echo = option.numbers
             return replace(option, numbers=(value, self._echo(echo)))
         if option.word == "sack":
-            return replace(option, numbers=tuple((edge + self.shift) & _MASK for edge in option.numbers))
+            return replace(option, numbers=tuple((edge + self.origin) & _MASK for edge in option.numbers))
         return option
 
     def _echo(self, script: int) -> int:
@@ -76,7 +82,8 @@ class Conversation:
     def learn(self, spec: TcpSpec, sent: Segment) -> None:
         """Take the numbers of a segment that the stack sent where the script expects ``spec``."""
         if sent.flags & _SYN and spec.flags & _SYN:
-            self.shift = (sent.seq - (spec.seq or 0)) & _MASK
+            self.origin = sent.seq
+            self._shift = (sent.seq - (spec.seq or 0)) & _MASK
             self._begun = True
             if not sent.flags & _ACK:
                 self._irs = None
@@ -105,7 +112,7 @@ class Conversation:
             options = tuple(map(self._outbound_sack, options))
             if sent.flags & _ACK:
                 sent = replace(sent, ack=(sent.ack - self._irs) & _MASK)
-        shift = 0 if plain_seq else self.shift
+        shift = 0 if plain_seq else self._shift if sent.flags & _SYN else self.origin
         return replace(sent, seq=(sent.seq - shift) & _MASK, options=options)
 
     def _outbound_sack(self, option: Opt) -> Opt:

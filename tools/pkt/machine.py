@@ -162,7 +162,7 @@ class Machine:
     def inject_icmp(self, spec: IcmpSpec) -> None:
         """Send the stack an ICMP message about one of its segments; raises IcmpUnknown."""
         conversation = self._for(None)
-        seq = ((spec.seq or 0) + conversation.shift) & 0xFFFFFFFF
+        seq = ((spec.seq or 0) + conversation.origin) & 0xFFFFFFFF
         quoted = conversation.ends.reverse
         self.receive(icmp.icmp_packet(spec, quoted, seq, 20 if len(self.local) == 4 else 40))
 

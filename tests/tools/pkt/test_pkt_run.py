@@ -298,11 +298,11 @@ def test_two_conversations_are_told_apart_by_ports() -> None:
 +0 > 8080 > 1000 S. 5:5(0) ack 11 win 65535 <mss 1460>
 +0 < 1001 > 8080 S 20:20(0) win 32000 <mss 1000>
 +0 > 8080 > 1001 S. 7:7(0) ack 21 win 65535 <mss 1460>
-+0 < 1000 > 8080 . 1:1(0) ack 6 win 32000
-+0 < 1001 > 8080 . 1:1(0) ack 8 win 32000
++0 < 1000 > 8080 . 1:1(0) ack 1 win 32000
++0 < 1001 > 8080 . 1:1(0) ack 1 win 32000
 +0 accept(3, ..., ...) = 4
 +0 write(4, ..., 10) = 10
-+0 > 8080 > 1000 P. 6:16(10) ack 1
++0 > 8080 > 1000 P. 1:11(10) ack 1
 """
     assert run(text).result is Result.PASSED
     assert changed("> 8080 > 1000 P.", "> 8080 > 1001 P.", text).result is Result.FAILED
