@@ -28,6 +28,7 @@ class Habits:
     - ``syn_ack_retries``: repetitions of a SYN-ACK (-1: ``syn_retries``).
     - ``ecn_retries``: how many repetitions of a SYN still offer ECN.
     - ``plain_syn_after``: a SYN that was repeated so often carries its MSS alone from then on (0: never).
+    - ``syn_cookies`` False: a SYN for which there is no room is dropped, not answered by a cookie (RFC 4987 §3.6).
     - ``path_mss``: a SYN that is repeated announces no more than the path is known to take, over IPv6 or both.
     - ``no_options``: SYNs carry no options, and the peer's are not looked at.
     - ``hold_syn_text``: a SYN-ACK does not acknowledge the text of the SYN, which a listener leaves out.
@@ -72,6 +73,7 @@ class Habits:
     syn_ack_retries: int = -1
     ecn_retries: int = 0
     plain_syn_after: int = 0
+    syn_cookies: bool = True
     path_mss: Literal["off", "ipv6", "both"] = "off"
     no_options: bool = False
     hold_syn_text: bool = False

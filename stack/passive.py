@@ -51,7 +51,7 @@ class Passive:
         segment.options = read_options(segment.tcp, segment.spans, stack.points)
         clear = listener.security.protect == "none"
         if listener.full or (clear and not self._half_open.room()):
-            if clear and not listener.queue_full:
+            if clear and not listener.queue_full and (listener.config or stack.config).syn_cookies:
                 self._send_cookie(listener.config, key, segment, now)
             else:
                 stack.note("backlog_full")
@@ -94,6 +94,8 @@ class Passive:
         irs = (segment.seq - 1) & 0xFFFFFFFF
         iss = (segment.ack - 1) & 0xFFFFFFFF
         if listener.security.protect != "none" or listener.queue_full:
+            return False
+        if not (listener.config or stack.config).syn_cookies:
             return False
         mss = stack.cookies.check(key, irs, iss, now)
         if mss is None:

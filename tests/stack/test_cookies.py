@@ -48,6 +48,20 @@ def test_a_connection_is_made_and_carries_data_during_a_flood(timestamps: bool) 
     assert server.sack_ok is timestamps
 
 
+def test_without_cookies_a_full_backlog_drops_and_nothing_is_taken_for_one() -> None:
+    wire = Wire(config=TcpConfig(syn_cookies=False))
+    wire.server.listen(80, backlog=4)
+    flood(wire, 50)
+    assert wire.server.counters["cookies_sent"] == 0
+    assert len(wire.server.half_open) == 4
+    seq = wire.server.cookies.make(KEY, 1, Options(), wire.now)
+    packet = bytes(
+        IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=4000, dport=80, seq=2, ack=(seq + 1) & 0xFFFFFFFF, flags="A")
+    )
+    wire.server.receive(Batch([packet]), wire.now)
+    assert wire.server.counters["cookies_good"] == 0
+
+
 def test_a_flood_holds_no_more_than_the_backlog() -> None:
     wire = Wire()
     wire.server.listen(80, backlog=8)

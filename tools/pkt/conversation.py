@@ -1,8 +1,8 @@
 """Conversations: how a script's stream numbers, acknowledgments and timestamps stand to those on the wire.
 
-In SYNs the numbers are what the script makes them: those of the peer, which it plays, are the same on the wire, those
-of the stack are moved by the difference of both initial numbers. In all other segments they count from the initial
-number of each side, whatever it was, once a connection has begun with it.
+In SYNs the numbers are what the script makes them: those of the peer, which it plays, are the same on the wire,
+those of the stack are moved by the difference of both initial numbers. In all other segments they count from the
+initial number of each side, whatever it was, once a connection has begun with it.
 """
 
 from __future__ import annotations

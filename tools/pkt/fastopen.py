@@ -12,6 +12,7 @@ _MASK: Final = 0xFFFFFFFFFFFFFFFF
 _START: Final = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
 _KEY: Final = re.compile(r"[0-9a-fA-F]{1,8}(?:-[0-9a-fA-F]{1,8}){3}")
 _KEYS_OF_LINUX: Final = "net.ipv4.tcp_fastopen_key"
+_KEY_OF_FREEBSD: Final = "net.inet.tcp.fastopen.setkey"
 _CLIENT_OF_FREEBSD: Final = "net.inet.tcp.fastopen.client_enable"
 
 
@@ -74,5 +75,7 @@ def obey(name: str, value: str, stack: Stack) -> None:
     """What a setting of a system does beside TCP's: keys are set; without clients what they knew is erased."""
     if name == _KEYS_OF_LINUX:
         stack.fast_open_cookies.set_keys(*linux_keys(value))
+    elif name == _KEY_OF_FREEBSD:
+        stack.fast_open_cookies.set_keys(bytes.fromhex(value))
     elif name == _CLIENT_OF_FREEBSD and value == "0":
         stack.peers.forget()

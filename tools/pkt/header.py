@@ -133,6 +133,17 @@ _OPTIONS: Final[dict[str, _Taker]] = {
     "wire_server_dev": _nothing,
     "send_omit_free": _nothing,
     "prefix_local_addr": _nothing,
+    "wire_client": _nothing,
+    "wire_server": _nothing,
+    "wire_server_ip": _nothing,
+    "wire_server_port": _nothing,
+    "is_anyip": _nothing,
+    "tun_dev": _nothing,
+    "persistent_tun_dev": _nothing,
+    "no_cleanup": _nothing,
+    "code_command": _nothing,
+    "code_format": _nothing,
+    "code_sockopt": _nothing,
 }
 _REFUSED: Final = {
     "udp_encapsulation": "encapsulation in UDP",

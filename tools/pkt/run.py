@@ -74,7 +74,7 @@ def _run(script: Script, profile: Profile, show: Callable[[str], None]) -> None:
         for version in profile.versions:
             changes: dict[str, Any] = dict(version)
             with suppress(Failed, Refused):
-                Interpreter(script, replace(profile, config=replace(profile.config, **changes)), show).run()
+                Interpreter(script, replace(profile, config=replace(profile.config, **changes))).run()
                 return
         raise
 

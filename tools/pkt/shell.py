@@ -84,6 +84,8 @@ _STATES = re.compile(
 # Parameters of Linux's modules, as settings by these names.
 _MODULE = re.compile(r"echo\s+['\"]?(\w+)['\"]?\s*>\s*/sys/module/(\w+)/parameters/(\w+)$")
 _ECHO = re.compile(r"echo\s+(?:-n\s+)?['\"]?([^'\">]*?)['\"]?\s*>\s*(/proc/sys/\S+)$")
+# No sysctl of a shell can set FreeBSD's key of Fast Open, which is octets: a program does, made where missing.
+_SET_KEY = re.compile(r"(?:if \[ ! -e \./setkey \] ?; ?then cc -o setkey setkey\.c ?; ?fi ?; ?)?\./setkey$")
 _RESTORE = re.compile(r"/tmp/sysctl_restore_\S*")
 # Commands without an effect on a stack that is made anew for every script and whose link is no device.
 _WITHOUT_EFFECT = re.compile(
@@ -116,6 +118,8 @@ def read(text: str, place: Place, folder: Path, *, depth: int = 0) -> list[Meani
     """What a line means, files that it names beside the script included; raises Refused by name."""
     meanings: list[Meaning] = []
     joined = text.replace("\\\n", " ")
+    if _SET_KEY.match(joined.strip()) is not None:
+        return [Sysctl(place, "net.inet.tcp.fastopen.setkey", "00" * 16)]
     for part in _SEPARATOR.split(joined):
         command = _REDIRECT.sub("", part.split(" #")[0]).strip()
         if command and not command.startswith("#"):

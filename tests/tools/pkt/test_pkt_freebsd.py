@@ -337,3 +337,22 @@ def test_a_raised_window_is_kept_open_in_whole_units() -> None:
         ),
         raised,
     ).run()
+
+
+@pytest.mark.parametrize("line", ["./setkey", "if [ ! -e ./setkey ]; then cc -o setkey setkey.c;fi; ./setkey"])
+def test_the_program_that_sets_the_key_of_fast_open(line: str) -> None:
+    text = (
+        "0 `sysctl -w net.inet.tcp.fastopen.server_enable=1 net.inet.tcp.syncookies=0`\n+0 `"
+        + line
+        + "`\n+"
+        + LISTEN.replace("+0 listen", "+0 setsockopt(3, IPPROTO_TCP, TCP_FASTOPEN, [1], 4) = 0\n+0 listen")
+        + "+0 < S 0:0(0) win 65535 <mss 1460,FO,eol,eol>\n"
+        "+0 > S. 0:0(0) ack 1 win 65535 <mss 1460,FO 2069a359c930dba9,eol,eol>\n"
+    )
+    shows(text)
+    assert run_text(text.replace("2069a359", "2069a358"), "s.pkt").result is Result.FAILED
+
+
+def test_options_that_say_where_packetdrill_runs_mean_nothing_here() -> None:
+    names = ("tun_dev=tun0", "persistent_tun_dev", "wire_server_ip=192.0.2.7", "is_anyip", "code_command=python")
+    shows("".join(f"--{name}\n" for name in names) + OPEN)
