@@ -327,6 +327,13 @@ def test_a_window_is_rounded_down_as_before_version_13_or_up_as_since() -> None:
         assert f"win {65700 // 64}" in outcome.actual
 
 
+@pytest.mark.parametrize(("after", "holds"), [(".04", True), (".1", True), (".06", False), (".2", False)])
+def test_acknowledgments_are_delayed_as_one_of_the_versions_does(after: str, holds: bool) -> None:
+    text = OPEN + f"+.1 < P. 1:101(100) ack 1 win 32767\n+{after} > . 1:1(0) ack 101 win 65535\n"
+    outcome = run_text(text.replace("=20000", "=4000"), "s.pkt", "freebsd")
+    assert (outcome.result is Result.PASSED) is holds, outcome
+
+
 def test_a_raised_window_is_kept_open_in_whole_units() -> None:
     raised = replace(FREEBSD, config=replace(FREEBSD.config, raise_window=True), versions=())
     Interpreter(

@@ -51,8 +51,8 @@ PROFILE = Profile(
     Dialect(kind=EdoKind.NATIVE_79_80, form=FormChoice.SHORT, order=OptionOrder.FREEBSD, data_padding=80),
     listening_edo="lenient",
     defined=frozenset({"FreeBSD"}),
-    # Since version 13 a window is rounded up.
-    versions=({"raise_window": True},),
+    # Since version 13 a window is rounded up; before, acknowledgments were delayed longer.
+    versions=({"raise_window": True}, {"delayed_ack": 0.1}),
     fast_open_tag=freebsd_tag,
     fast_open_key=bytes(16),
 )
