@@ -19,6 +19,7 @@ class FastOpen:
     SYNs carry text and no option, without ``server_cookies`` any text is taken (§7.3: nothing can be spoofed).
     ``pause`` is how long a path is left alone on which Fast Open did not get through, seconds (§4.1.3.1).
     ``unknown_mss`` is what is taken for the MSS of a peer that never named one, octets (0: RFC 9293 §3.7.1's).
+    ``try_experimental``: a server that gave no cookie when asked is asked by the experimental option next time.
     """
 
     client: bool = True
@@ -28,6 +29,7 @@ class FastOpen:
     server_cookies: bool = True
     pause: float = 3600.0
     unknown_mss: int = 0
+    try_experimental: bool = False
 
 
 @dataclass(frozen=True, slots=True)

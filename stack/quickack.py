@@ -10,6 +10,7 @@ from typing import Final
 
 # The longest that an acknowledgment is delayed, seconds.
 _LONGEST: Final = 0.2
+_TICK: Final = 0.001
 _LEAST: Final = 2
 
 
@@ -73,7 +74,8 @@ class QuickAcks:
 
     def wait(self, srtt: float) -> float:
         """How long an acknowledgment waits, seconds; ``srtt`` bounds it."""
-        delay = self.delay or self.least
+        # Where no text ever came, a FIN waits no longer than a tick of the clock.
+        delay = self.delay or _TICK
         return min(delay, max(srtt, self.least)) if srtt else delay
 
     def timed_out(self, rto: float) -> None:

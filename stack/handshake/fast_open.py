@@ -46,7 +46,7 @@ def offer(flow: Flow, settings: FastOpen, now: float) -> FastOpening | None:
     if not settings.client_cookies:
         return FastOpening(None, octets=room)
     if known is None or not known.cookie:
-        return FastOpening(b"")
+        return FastOpening(b"", experimental=known is not None and known.experimental)
     options = flow.connection.syn_options(False)
     options.edo_supported = flow.edo.offer()
     options.fast_open = known.cookie
@@ -97,5 +97,8 @@ class FastOpener(Handshake):
         elif taken:
             cookie = FastOpenCookie(opening.cookie or b"", mss, opening.experimental)
             peers.fast_open_learned(local, remote, port, cookie, now)
+        elif self._settings.try_experimental and opening.cookie == b"" and not connection.transmission:
+            # Once by the other form of the option, then by this one again.
+            peers.fast_open_learned(local, remote, port, FastOpenCookie(b"", mss, not opening.experimental), now)
         elif opening.cookie is not None or opening.octets:
             self.doubt(now)

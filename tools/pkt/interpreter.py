@@ -332,6 +332,8 @@ class Interpreter:
                 self.config = settings.apply(meaning, self.config)
                 self.machine.configure(self.config)
                 fastopen.obey(meaning.name, meaning.value, self.machine.stack)
+            elif isinstance(meaning, shell.Forget):
+                self.machine.stack.peers.forget()
             elif isinstance(meaning, shell.Pacing):
                 self.config = replace(self.config, pacing=pacing.DEFAULT if meaning.on else pacing.OFF)
                 self.machine.configure(self.config)

@@ -48,6 +48,13 @@ class Pacing:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """What is remembered of other hosts is erased."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class StateSeen:
     """An assertion: at least one socket of a local port is in a state."""
 
@@ -72,7 +79,7 @@ class BeginCount:
     place: Place
 
 
-Meaning = Counted | BeginCount | Sysctl | StateCount | DropState | Pacing | StateSeen
+Meaning = Counted | BeginCount | Sysctl | StateCount | DropState | Pacing | Forget | StateSeen
 
 _ARITHMETIC = re.compile(r"\$\(\(([0-9+*/ ()-]+)\)\)")
 _REDIRECT = re.compile(r"\s+(?:[012&]?>{1,2}\s*(?:/dev/null|&[12])|</dev/null)")
@@ -89,7 +96,7 @@ _SET_KEY = re.compile(r"(?:if \[ ! -e \./setkey \] ?; ?then cc -o setkey setkey\
 _RESTORE = re.compile(r"/tmp/sysctl_restore_\S*")
 # Commands without an effect on a stack that is made anew for every script and whose link is no device.
 _WITHOUT_EFFECT = re.compile(
-    r"(?:true|:|sync|set\s+-\w+|ethtool\s+-K\s.*|ip\s+tcp_metrics\s+flush\b.*|kldload\s+(?:-n\s+)?cc_(?:newreno|cubic)"
+    r"(?:true|:|sync|set\s+-\w+|ethtool\s+-K\s.*|kldload\s+(?:-n\s+)?cc_(?:newreno|cubic)"
     r"|tc\s+qdisc\s+del(?:ete)?\s+[^|;]*)(?:\s*\|\|\s*(?:true|:))?$"
 )
 _QUEUE = re.compile(
@@ -135,6 +142,8 @@ def _command(command: str, place: Place, folder: Path, depth: int) -> list[Meani
         return [Sysctl(place, _dotted(found.group(2)), found.group(1).strip())]
     if (found := _MODULE.match(command)) is not None:
         return [Sysctl(place, f"module.{found.group(2)}.{found.group(3)}", found.group(1))]
+    if re.match(r"ip\s+tcp_metrics\s+flush(?:\s+all)?\b[^|;]*$", command) is not None:
+        return [Forget(place)]
     if _WITHOUT_EFFECT.match(command) is not None:
         return []
     if (found := _QUEUE.match(command)) is not None:

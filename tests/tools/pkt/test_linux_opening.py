@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stack.config import TcpConfig
+from stack.config import FastOpen, TcpConfig
 from tools.pkt.run import Outcome, Result, run_text
 
 _DIAL = """
@@ -138,3 +138,41 @@ def test_initial_window_is_not_reduced_for_one_repetition_of_a_syn() -> None:
     asked = "+0 %{ assert tcpi_snd_cwnd == N, tcpi_snd_cwnd }%\n"
     _passes(f"{_DIAL}+0 {syn}+1 {syn}{answer}{asked.replace('N', '10')}")
     _passes(f"{_DIAL}+0 {syn}+1 {syn}+2 {syn}{answer}{asked.replace('N', '1')}")
+
+
+def test_fin_where_no_text_ever_came_waits_a_tick() -> None:
+    _passes(
+        f"{_DIAL}+0 > S 0:0(0) <mss 1460,nop,nop,sackOK,nop,wscale 8>\n"
+        "+.1 < S. 0:0(0) ack 1 win 9000 <mss 1000,sackOK,nop,nop>\n+0 > . 1:1(0) ack 1\n"
+        "+.1 < F. 1:1(0) ack 1 win 9000\n+.001 > . 1:1(0) ack 2\n",
+    )
+
+
+def test_server_without_a_cookie_is_asked_by_the_other_form_of_the_option() -> None:
+    assert not FastOpen().try_experimental
+    plain = "<mss 1460,nop,nop,sackOK,nop,wscale 8,FO,nop,nop>"
+    other = "<mss 1460,nop,nop,sackOK,nop,wscale 8,FOEXP>"
+
+    def once(descriptor: int, options: str, answer: str = "") -> str:
+        return f"""+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = {descriptor}
++0 fcntl({descriptor}, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 sendto({descriptor}, ..., 100, MSG_FASTOPEN, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) {options}
++.1 < S. 9:9(0) ack 1 win 9000 <mss 1000,sackOK,nop,nop{answer}>
++0 > . 1:1(0) ack 1
++0 close({descriptor}) = 0
++0 > F. 1:1(0) ack 1
++.1 < R. 1:1(0) ack 2 win 9000
+"""
+
+    _passes(once(3, plain) + once(4, other) + once(5, plain))
+    _passes(once(3, plain) + "+0 `ip tcp_metrics flush all > /dev/null 2>&1`\n" + once(4, plain))
+    _passes(
+        once(3, plain)
+        + once(4, other, ",FOEXP 0102030405060708")
+        + """+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5
++0 fcntl(5, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 sendto(5, ..., 100, MSG_FASTOPEN, ..., ...) = 100
++0 > S 0:100(100) <mss 1460,nop,nop,sackOK,nop,wscale 8,FOEXP 0102030405060708>
+"""
+    )

@@ -46,7 +46,7 @@ PROFILE = Profile(
         check_echo=True,
         soft_errors_end_opening=True,
         # net.ipv4.tcp_fastopen 0x403: both ends, and any listener.
-        fast_open=FastOpen(pending=1 << 16, pause=0.0, unknown_mss=1460),
+        fast_open=FastOpen(pending=1 << 16, pause=0.0, unknown_mss=1460, try_experimental=True),
     ),
     LINUX,
     Dialect(units=Units.OCTETS, form=FormChoice.LONG, order=OptionOrder.LINUX),
