@@ -30,6 +30,7 @@ class Habits:
     - ``plain_syn_after``: a SYN that was repeated so often carries its MSS alone from then on (0: never).
     - ``syn_cookies`` False: a SYN for which there is no room is dropped, not answered by a cookie (RFC 4987 §3.6).
     - ``path_mss``: a SYN that is repeated announces no more than the path is known to take, over IPv6 or both.
+    - ``remember_path_mtu``: what ICMP says of a path holds for later connections over it (RFC 1191 §6.3).
     - ``no_options``: SYNs carry no options, and the peer's are not looked at.
     - ``hold_syn_text``: a SYN-ACK does not acknowledge the text of the SYN, which a listener leaves out.
     - ``ack_crossed``: where SYNs have crossed, ours without text, a SYN-ACK is acknowledged, as Linux does.
@@ -75,6 +76,7 @@ class Habits:
     plain_syn_after: int = 0
     syn_cookies: bool = True
     path_mss: Literal["off", "ipv6", "both"] = "off"
+    remember_path_mtu: bool = False
     no_options: bool = False
     hold_syn_text: bool = False
     ack_crossed: bool = False

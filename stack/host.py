@@ -364,7 +364,7 @@ class Stack:
         if flow is None:
             self.note("icmp_no_connection")
         else:
-            icmp_errors.take(flow, error, now)
+            icmp_errors.take(flow, error, self.peers, now)
 
     # --- for flows, listeners and attempts ---------------------------------------------------------------
 
@@ -389,6 +389,7 @@ class Stack:
         numbers = self._numbers
         number = numbers.number(key, now) if iss is None else iss
         connection = Connection(config, number, clock_offset=numbers.offset(key))
+        connection.path_mtu_octets = self.peers.path_mtu(key[2], config.mtu, now)
         edo = Edo(security.edo_policy, active=active, dialect=security.dialect)
         return Flow(self, key, connection, edo, now)
 

@@ -12,6 +12,7 @@ from typing import Final
 from . import closing
 from .events import TcpError
 from .icmp import IcmpError, IcmpKind
+from .peers import Peers
 from .ports import Carrier
 from .states import State
 
@@ -45,7 +46,7 @@ _OTHER: Final = {
 }
 
 
-def take(flow: Carrier, error: IcmpError, now: float) -> None:
+def take(flow: Carrier, error: IcmpError, peers: Peers, now: float) -> None:
     """Act on an error about a segment of ``flow``, which is believed only as far as RFC 5927 §4 goes."""
     connection = flow.connection
     if flow.protection.authenticates:
@@ -59,6 +60,8 @@ def take(flow: Carrier, error: IcmpError, now: float) -> None:
         flow.handshake.doubt(now)
     if error.kind is IcmpKind.TOO_BIG:
         connection.path_mtu(error.mtu, now)
+        if connection.config.remember_path_mtu:
+            peers.narrow_path(flow.key[2], connection.path_mtu_octets, now)
     else:
         config = connection.config
         code, text, hard = (bsd_judge if config.bsd_icmp else judge)(error)

@@ -13,6 +13,8 @@ ENO_SILENCE = 60.0
 ENO_SILENCE_MAX = 600.0
 # How long a cookie of Fast Open is kept after it was last good for something, seconds.
 COOKIE_MEMORY = 86400.0
+# How long a path is taken for as narrow as ICMP said, seconds (RFC 1191 §6.3).
+PATH_MEMORY = 600.0
 _LIMIT = 1024
 
 
@@ -42,6 +44,7 @@ class Peers:
         self._no_eno: OrderedDict[bytes, _Silence] = OrderedDict()
         self._fast_open: OrderedDict[tuple[bytes, bytes], tuple[FastOpenCookie, float]] = OrderedDict()
         self._no_fast_open: OrderedDict[tuple[bytes, bytes, int], float] = OrderedDict()
+        self._narrow: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
 
     def oob_missed(self, address: bytes, now: float) -> None:
         """An announced OOB did not come from ``address``: its /24 or /56 is remembered for 10 minutes."""
@@ -113,6 +116,18 @@ class Peers:
             return False
         return True
 
+    def narrow_path(self, address: bytes, mtu: int, now: float) -> None:
+        """ICMP says that the path to ``address`` takes packets of ``mtu`` octets."""
+        self._narrow[address] = (mtu, now + PATH_MEMORY)
+        self._narrow.move_to_end(address)
+        if len(self._narrow) > _LIMIT:
+            self._narrow.popitem(last=False)
+
+    def path_mtu(self, address: bytes, mtu: int, now: float) -> int:
+        """What is remembered of the path to ``address``, octets, at most ``mtu``."""
+        known, until = self._narrow.get(address, (mtu, now))
+        return min(known, mtu) if until > now else mtu
+
     def forget(self) -> int:
         """Erase everything; returns how many entries there were."""
         count = len(self)
@@ -125,7 +140,7 @@ class Peers:
 
     @property
     def _kinds(self) -> tuple[OrderedDict[Any, Any], ...]:
-        return (self._no_oob, self._no_eno, self._fast_open, self._no_fast_open)
+        return (self._no_oob, self._no_eno, self._fast_open, self._no_fast_open, self._narrow)
 
 
 def _prefix(address: bytes) -> bytes:

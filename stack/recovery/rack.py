@@ -26,6 +26,8 @@ _GRAIN: Final = 1e-6
 _MIN_RTT_WINDOW: Final = 150.0
 # TLP.max_ack_delay, seconds (§7.2): what most receivers delay an acknowledgment at most.
 _MAX_ACK_DELAY: Final = 0.2
+# Two ticks of a clock (G of RFC 6298): a round trip that took no time leaves the answer some.
+_PTO_LEAST: Final = 0.002
 # PTO before there is an SRTT, seconds (§7.2).
 _PTO_INITIAL: Final = 1.0
 # Recoveries without D-SACK until the reordering window is reset (§6.2 step 4).
@@ -337,7 +339,7 @@ class Rack(LossRecovery):
             and tcb.rexmt_at != _NEVER
         ):
             srtt = tcb.rtt.srtt
-            at = now + (2 * srtt if srtt else _PTO_INITIAL)
+            at = now + (max(2 * srtt, _PTO_LEAST) if srtt else _PTO_INITIAL)
             if tcb.snd_nxt - tcb.snd_una <= tcb.segment_size:
                 at += _MAX_ACK_DELAY
             at = min(at, tcb.rexmt_at)

@@ -176,3 +176,29 @@ def test_server_without_a_cookie_is_asked_by_the_other_form_of_the_option() -> N
 +0 > S 0:100(100) <mss 1460,nop,nop,sackOK,nop,wscale 8,FOEXP 0102030405060708>
 """
     )
+
+
+def test_narrow_path_is_remembered_for_later_connections() -> None:
+    """RFC 1191 §6.3: for ten minutes."""
+    assert not TcpConfig().remember_path_mtu
+    first, later = (
+        f"""+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = {descriptor}
++0 fcntl({descriptor}, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 connect({descriptor}, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <mss {{mss}},nop,nop,sackOK,nop,wscale 8>
++.1 < S. 0:0(0) ack 1 win 9000 <mss 1460,sackOK,nop,nop>
++0 > . 1:1(0) ack 1
++0 write({descriptor}, ..., 1460) = 1460
+"""
+        for descriptor in (3, 4)
+    )
+    narrowed = "+0 > . 1:1161(1160) ack 1\n+0 > P. 1161:1461(300) ack 1\n"
+    known = (
+        first.format(mss=1460)
+        + "+0 > P. 1:1461(1460) ack 1\n"
+        + "+.1 < icmp unreachable frag_needed mtu 1200 [1:1461(1460)]\n"
+        + narrowed
+        + "+.1 < R. 1:1(0) ack 1461 win 0\n+0 close(3) = 0\n"
+    )
+    _passes(known + "+590" + later.format(mss=1460).removeprefix("+0") + narrowed)
+    _passes(known + "+601" + later.format(mss=1460).removeprefix("+0") + "+0 > P. 1:1461(1460) ack 1\n")

@@ -39,6 +39,7 @@ PROFILE = Profile(
         chronograph=True,
         ack_crossed=True,
         path_mss="both",
+        remember_path_mtu=True,
         forgive_syn=True,
         tolerate_missing_timestamps=True,
         crossed_text=False,
