@@ -89,17 +89,21 @@ class Passive:
             flow.send(run, stack.out)
 
     def cookie(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
-        """Take an ACK that may bring a cookie back; whether it made a connection (RFC 4987 §3.6)."""
+        """Take an ACK that may bring a cookie back; False: it does not, and is to be reset (RFC 4987 §3.6)."""
         stack = self._stack
         irs = (segment.seq - 1) & 0xFFFFFFFF
         iss = (segment.ack - 1) & 0xFFFFFFFF
-        if listener.security.protect != "none" or listener.queue_full:
+        if listener.security.protect != "none":
             return False
         if not (listener.config or stack.config).syn_cookies:
             return False
         mss = stack.cookies.check(key, irs, iss, now)
         if mss is None:
             return False
+        if listener.queue_full:
+            # Its peer believes that it stands: it repeats what it has to say, and by then there may be room.
+            stack.note("accept_queue_full")
+            return True
         stack.counters["cookies_good"] += 1
         options = read_options(segment.tcp, segment.spans, stack.points)
         scale, sack, ecn = (None, False, False) if options.ts_val is None else unstamp(options.ts_ecr)

@@ -119,3 +119,24 @@ def test_a_protected_listener_sends_no_cookies() -> None:
     flood(wire, 5)
     assert wire.server.drops["backlog_full"] == 4
     assert not wire.server.counters["cookies_sent"]
+
+
+def test_a_cookie_that_finds_the_queue_full_is_not_reset_and_comes_again() -> None:
+    wire = Wire()
+    listener = wire.server.listen(80, backlog=1)
+    flood(wire, 5)
+    attempts = [wire.client.connect(("10.0.0.2", 80), now=wire.now) for _ in range(2)]
+    for attempt in attempts:
+        attempt.write(b"hello")
+    wire.run(0.5)
+    first = listener.accept()
+    assert first is not None
+    assert first.read() == b"hello"
+    assert listener.waiting == 0
+    assert wire.server.drops["accept_queue_full"] >= 1
+    # The other's octets are sent again, and bring its cookie back.
+    wire.run(10.0)
+    second = listener.accept()
+    assert second is not None
+    assert second.read() == b"hello"
+    assert all(attempt.error is None for attempt in attempts)
