@@ -1,8 +1,8 @@
 """An asyncio transport over an Attempt: what asyncio's socket transport is over a socket.
 
 The kernel's part of a socket (its send buffer) is the Attempt's here: ``get_write_buffer_size`` counts only what
-does not fit ``SEND_BUFFER``, as asyncio counts only what the kernel has not taken, so ``drain()`` lets a whole
-send buffer be in flight.
+does not fit the connection's send buffer, as asyncio counts only what the kernel has not taken, so ``drain()``
+lets a whole send buffer be in flight.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # Octets taken from the connection at a time, as asyncio takes from a socket.
 READ_SIZE: Final = 1 << 18
-# Octets in flight or waiting in the connection that do not count as the transport's own buffer.
-SEND_BUFFER: Final = 1 << 20
 # Transports that the application is done with and whose connection has not ended yet (see ``drain_closing``).
 _closing: Final[set[AttemptTransport]] = set()
 
@@ -317,7 +315,10 @@ class AttemptTransport(asyncio.Transport):
         try:
             self._attempt.write(bytes(data))
         except TcpError as error:
-            # The connection failed in this very moment: its Closed event is on the way.
+            if error.errno == errno.ENOBUFS:
+                # A stream with a gap is none.
+                self._attempt.abort()
+            # Otherwise the connection failed in this very moment, and its Closed event is on the way.
             self._schedule_lost(plain_error(error))
             return
         self._pause_writing()
@@ -338,7 +339,7 @@ class AttemptTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Octets that wait beyond those which a full send buffer holds."""
-        return max(self._attempt.unsent - SEND_BUFFER, 0)
+        return max(self._attempt.unsent - self._attempt.send_buffer, 0)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """The low and high water marks, octets."""

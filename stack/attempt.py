@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import replace
+from typing import Final
 
 from . import ao_counters
 from .config import TcpConfig
-from .events import Closed, Event, TcpError
+from .events import Closed, Event, Readable, SoftError, TcpError, Urgent, Writable
 from .intent import Dial
 from .ip import address_text
 from .ports import Carrier, Home
 from .states import State
+
+# Events of which one is enough for an application that has not looked yet.
+_ONCE: Final = (Readable, Writable, Urgent)
+# So many events wait at most before soft errors are left out.
+_MOST_WAITING: Final = 16
 
 
 class Attempt:
@@ -53,13 +59,13 @@ class Attempt:
         self.requested = dial.security.protect if dial is not None else None
         self.finished: float | None = None
         self.started = started
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
         self._held: list[bytes] = []
         self._held_end = False
         self._held_urgent = 0
         self._settled = flow.announced
         self._end = False
-        self._drops: Counter[str] = Counter()
+        self._drops: Counter[str] | None = None
         self._retransmissions = 0
 
     # --- the application ---------------------------------------------------------------------------------
@@ -127,6 +133,11 @@ class Attempt:
         # What Fast Open was given is the connection's from the start.
         return held + self.flow.connection.unsent
 
+    @property
+    def send_buffer(self) -> int:
+        """Octets that may wait or be under way before writing should wait."""
+        return self.flow.connection.send_buffer
+
     def close(self, now: float | None = None) -> None:
         """Close both directions: what is queued is sent, then FIN (RFC 9293 §3.10.4).
 
@@ -168,7 +179,7 @@ class Attempt:
 
     def next_event(self) -> Event | None:
         """The next event that the application has not seen, None when there is none."""
-        return self._events.popleft() if self._events else None
+        return self._events.pop(0) if self._events else None
 
     # --- the stack ---------------------------------------------------------------------------------------
 
@@ -179,7 +190,15 @@ class Attempt:
                 return
             self.error = event.error
             self.finished = self.stack.now
-        self._events.append(event)
+        events = self._events
+        kind = event.__class__
+        if kind in _ONCE and any(waiting.__class__ is kind for waiting in events):
+            # It says no more than the one that waits, and a peer could make any number of them.
+            self.stack.ready(self)
+            return
+        if kind is SoftError and len(events) >= _MOST_WAITING:
+            return
+        events.append(event)
         self.stack.ready(self)
 
     def settled(self) -> None:
@@ -187,7 +206,7 @@ class Attempt:
         self._settled = True
         connection = self.flow.connection
         for index, data in enumerate(self._held):
-            connection.write(data, urgent=index < self._held_urgent)
+            connection.queue(data, urgent=index < self._held_urgent)
         self._held.clear()
         if self._end:
             connection.close()
@@ -207,8 +226,7 @@ class Attempt:
         if successor is None:
             return False
         self._settled = False
-        self._drops.update(flow.drops)
-        self._drops.update(flow.connection.drops)
+        self._drops = (self._drops or Counter()) + flow.drops + flow.connection.drops
         self._retransmissions += flow.connection.retransmissions
         self.flow = successor.flow
         self.flow.attempt = self
@@ -238,7 +256,7 @@ class Attempt:
         """The line of a connection; octets count payload, ``seconds`` run from the first segment."""
         connection = self.flow.connection
         security = self.security()
-        drops = self._drops + self.flow.drops + connection.drops
+        drops = (self._drops or Counter()) + self.flow.drops + connection.drops
         end = self.finished if self.finished is not None else self.stack.now
         return {
             "peer": _endpoint(self.peer),

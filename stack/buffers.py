@@ -13,6 +13,9 @@ from .run import Keystream
 # Pieces shorter than this are gathered, so that a peer's small segments do not cost an object each.
 _SMALL: Final = 512
 _GATHERED: Final = 8192
+# What objects take beside their octets: a chunk with its places in lists, a range with its edges and its list.
+_CHUNK: Final = 96
+_RANGE: Final = 320
 
 Chunk = bytes | bytearray
 
@@ -33,6 +36,12 @@ class SendBuffer:
         self._starts: list[int] = []
         self.base = base
         self.end = base
+
+    @property
+    def footprint(self) -> int:
+        """Octets of memory that it takes."""
+        starts = self._starts
+        return self.end - starts[0] + _CHUNK * len(starts) if starts else 0
 
     def append(self, data: bytes) -> None:
         """Add ``data``, any number of octets, at the end."""
@@ -101,7 +110,7 @@ class SendBuffer:
         self._chunks.clear()
 
 
-def _push(parts: list[Chunk], data: bytes) -> None:
+def _push(parts: list[Chunk], data: Chunk) -> None:
     """Append one piece, gathering small ones."""
     if len(data) >= _SMALL:
         parts.append(data)
@@ -111,6 +120,15 @@ def _push(parts: list[Chunk], data: bytes) -> None:
         last += data
     else:
         parts.append(bytearray(data))
+
+
+def _extend(parts: list[Chunk], more: list[Chunk]) -> None:
+    """Append ``more``, gathering where the two meet: however they came, no two small pieces stand side by side."""
+    if more and len(more[0]) < _SMALL:
+        _push(parts, more[0])
+        parts += more[1:]
+    else:
+        parts += more
 
 
 class ReceiveBuffer:
@@ -131,6 +149,16 @@ class ReceiveBuffer:
         self.ranges: RangeSet | None = None
         self._parts: list[list[Chunk]] = []
         self.range_limit = range_limit
+
+    @property
+    def footprint(self) -> int:
+        """Octets of memory that it takes."""
+        chunks = self._chunks
+        octets = self.octets + self._offset + _CHUNK * (len(chunks) - self._head) if chunks else 0
+        ranges = self.ranges
+        if ranges is not None:
+            octets += self.held + (self.held >> 3) + _RANGE * len(ranges)
+        return octets
 
     def append(self, payload: Sequence[memoryview], length: int, position: int, cipher: Keystream | None) -> None:
         """Take a whole payload that begins at ``position``, the next octet in order."""
@@ -176,7 +204,7 @@ class ReceiveBuffer:
             if duplicate[0] == duplicate[1] and max(left, start) < min(right, end):
                 duplicate = (max(left, start), min(right, end))
             if merged is not self._parts[k]:
-                merged += self._parts[k]
+                _extend(merged, self._parts[k])
             position = max(position, right)
         if position < end:
             self._take(merged, payload, base, position, end, cipher)
@@ -214,7 +242,7 @@ class ReceiveBuffer:
         if self._chunks is None:
             self._chunks = parts
         else:
-            self._chunks += parts
+            _extend(self._chunks, parts)
         self.held -= end - start
         self.octets += end - start
         if not ranges.starts:
@@ -241,6 +269,8 @@ class ReceiveBuffer:
             self._offset += len(view)
             if self._offset == len(chunks[self._head]):
                 self._offset = 0
+                # Its place is cleared with others later, its octets at once.
+                chunks[self._head] = b""
                 self._head += 1
         data = b"".join(parts)
         for part in parts:

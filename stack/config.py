@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 from .habits import Habits
 from .ip_options import check as check_ip_options
+
+# What buffers that follow the connection's need begin with, octets.
+_FIRST_BUFFER: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class TcpConfig(Habits):
     """What one connection's TCP may be told, other systems' ``Habits`` among it. Sizes in octets, times in seconds.
 
     ``mtu`` is the link's; ``ip_header`` 20 (IPv4) or 40 (IPv6); ``receive_buffer`` and ``send_buffer`` bound
-    what is held; ``recovery`` names how losses are found with SACK (rack: RFC 8985; rfc6675), without it NewReno
+    what is held (0: as much as the connection needs, at most ``receive_buffer_most`` and ``send_buffer_most``);
+    ``recovery`` names how losses are found with SACK (rack: RFC 8985; rfc6675), without it NewReno
     does; ``timestamps``, ``window_scaling`` and ``sack`` are offered or answered; ``ecn``: ECN is
     accepted only, offered too, or neither (RFC 3168 §6.1.1); accurate: so is the counter of RFC 9768; ``pacing``
     names what spreads what is sent over the round trip (off: only where the controller cannot do without);
@@ -106,8 +110,10 @@ class TcpConfig(Habits):
 
     mtu: int = 1500
     ip_header: int = 20
-    receive_buffer: int = 1 << 20
-    send_buffer: int = 1 << 20
+    receive_buffer: int = 0
+    send_buffer: int = 0
+    receive_buffer_most: int = 1 << 23
+    send_buffer_most: int = 1 << 22
     timestamps: bool = True
     window_scaling: bool = True
     ecn: Literal["off", "accept", "offer", "accurate"] = "accept"
@@ -164,6 +170,26 @@ class TcpConfig(Habits):
     rfc1337: bool = False
     ip_options: bytes = b""
     source_routes: bool = False
+
+    @property
+    def first_receive_buffer(self) -> int:
+        """The receive buffer that a connection begins with, octets."""
+        return self.receive_buffer or min(_FIRST_BUFFER, self.receive_buffer_most)
+
+    @property
+    def most_receive_buffer(self) -> int:
+        """What the receive buffer may grow to, octets: the window's shift is chosen for it (RFC 7323 §2.2)."""
+        return self.receive_buffer or self.receive_buffer_most
+
+    @property
+    def first_send_buffer(self) -> int:
+        """The send buffer that a connection begins with, octets."""
+        return self.send_buffer or min(_FIRST_BUFFER, self.send_buffer_most)
+
+    @property
+    def most_send_buffer(self) -> int:
+        """What the send buffer may grow to, octets."""
+        return self.send_buffer or self.send_buffer_most
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.delayed_ack < 0.5:

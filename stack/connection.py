@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 
-from . import arrival, closing, paced, pmtu, receiver, sender, timers
+from . import arrival, closing, ledger, paced, pmtu, receiver, sender, timers
 from .chronograph import Chronograph, Limit
 from .config import TcpConfig
 from .congestion import find
 from .events import Event, TcpError
 from .fastopen import FastOpening
+from .memory import Memory
 from .pacing import OFF
 from .pacing import find as find_pacer
 from .recovery import find as find_recovery
@@ -81,11 +82,15 @@ class Connection(Tcb):
         """SEGMENT ARRIVES for each run in order, then one decision on what to acknowledge (MUST-58, MUST-59)."""
         self.now = now
         before = self.rcv_nxt
-        for run in runs:
-            arrival.segment_arrives(self, run, now)
-            if self.quick is not None and run.length and self.rcv_nxt != before:
-                segments = (self.rcv_adv - self.rcv_nxt) // self.rcv_mss
-                self.quick.text_came(now, segments, self.rtt.rto)
+        if self.memory.held + self.rcv_adv - before > self.memory.high:
+            self._receive_little(runs, now)
+        else:
+            for run in runs:
+                arrival.segment_arrives(self, run, now)
+                if self.quick is not None and run.length and self.rcv_nxt != before:
+                    segments = (self.rcv_adv - self.rcv_nxt) // self.rcv_mss
+                    self.quick.text_came(now, segments, self.rtt.rto)
+        ledger.settle(self)
         if self.wrote:
             self.tell_writable()
         if self.rcv_nxt != before and self.state > _SYN_RECEIVED:
@@ -93,6 +98,17 @@ class Connection(Tcb):
                 self.tell_readable()
             if self.rcv_nxt != self.last_ack_sent and not self.ack_now:
                 receiver.decide_ack(self, now)
+
+    def _receive_little(self, runs: list[Run], now: float) -> None:
+        """``receive`` where what was promised to the peer may be more than there is memory for."""
+        for run in runs:
+            room = ledger.room_for(self, run.length)
+            if room < run.length:
+                self.drop("no_memory")
+                self.ack_now = True
+                run = ledger.shortened(run, room)
+            arrival.segment_arrives(self, run, now)
+            ledger.settle(self)
 
     def advance(self, now: float) -> None:
         """Run the timers that are due."""
@@ -153,14 +169,21 @@ class Connection(Tcb):
     # --- the application ---------------------------------------------------------------------------------
 
     def write(self, data: bytes, *, urgent: bool = False, push: bool = True, record: bool = False) -> None:
-        """SEND call: queue all octets. Raises TcpError (EPIPE) after write_eof, close or the end.
+        """SEND call: queue all octets.
 
+        Raises TcpError: EPIPE after write_eof, close or the end, ENOBUFS where the stack's memory is used up.
         ``urgent``: the urgent pointer moves behind these octets (RFC 9293 §3.8.5); RFC 6093 §5 advises against it.
         ``push`` off: more will follow, so that they need no PSH where writes have one (``burst_segments``).
         ``record``: what is written after them never shares a segment with them.
         """
         if self.fin_queued or self.read_closed or self.closed_told:
             raise TcpError(errno.EPIPE, "write after the sending side was closed")
+        if ledger.room_for(self, len(data)) < len(data):
+            raise TcpError(errno.ENOBUFS, f"the stack's memory is used up: no room for {len(data)} octets")
+        self.queue(data, urgent=urgent, push=push, record=record)
+
+    def queue(self, data: bytes, *, urgent: bool = False, push: bool = True, record: bool = False) -> None:
+        """As ``write``, which was allowed."""
         self.sending.append(data if data.__class__ is bytes else bytes(data))
         if data and (record or (push and self.sending.pushes is not None)):
             self.sending.mark(push=push, record=record)
@@ -168,6 +191,7 @@ class Connection(Tcb):
             self.snd_up = self.sending.end
             # The pointer is told at once even where the window lets no octet go (RFC 9293 §3.10.2).
             self.ack_now = self.ack_now or self.snd_una + self.snd_wnd <= self.snd_nxt
+        ledger.settle(self)
 
     def write_eof(self) -> None:
         """CLOSE call for one direction: a FIN follows what was written; reading goes on."""
@@ -178,6 +202,9 @@ class Connection(Tcb):
         """RECEIVE call: up to ``limit`` octets (negative: all) that came in order; empty if there are none."""
         data = self.incoming.read(limit)
         if data:
+            if not self.config.receive_buffer:
+                ledger.measure_reading(self, len(data))
+            ledger.settle(self)
             window = self.rcv_adv - self.rcv_nxt
             # No more than the window field can tell (RFC 7323 §2.2).
             free = min(self.receive_buffer - self.incoming.octets, 0xFFFF << self.rcv_wscale)
@@ -225,8 +252,26 @@ class Connection(Tcb):
 
     @property
     def send_room(self) -> int:
-        """How many octets fit until ``send_buffer`` are held; ``write`` takes more all the same."""
-        return max(self.config.send_buffer - self.unsent, 0)
+        """How many octets fit until the send buffer is full; ``write`` takes more while there is memory."""
+        return ledger.send_room(self)
+
+    @property
+    def send_buffer(self) -> int:
+        """Octets that may wait or be under way before writing has to wait."""
+        return ledger.send_buffer(self)
+
+    def open_account(self, memory: Memory) -> None:
+        """The connection belongs to a stack with this account."""
+        self.memory = memory
+        ledger.open_account(self)
+
+    def close_account(self) -> None:
+        """The stack has forgotten the connection."""
+        ledger.close_account(self)
+
+    def __del__(self) -> None:
+        # What was never read goes with the last one who could have.
+        self.memory.charge(-self.charged)
 
     @property
     def rcv_wnd(self) -> int:
@@ -260,10 +305,12 @@ class Connection(Tcb):
         """
         self.now = now
         before, self.config = self.config, config
-        self.receive_buffer = config.receive_buffer
         if self.state > (_SYN_RECEIVED if self.passive else _SYN_SENT):
             self.round_buffers()
             config = self.config
+        if config.first_receive_buffer != before.first_receive_buffer:
+            self.receive_target = config.first_receive_buffer
+        self.limit_receive_buffer(self.receive_target)
         self.user_timeout = config.user_timeout
         if self.state is State.CLOSED:
             self.announce_mss()

@@ -34,7 +34,9 @@ def connect(
     text: bytes | None,
     now: float,
 ) -> Attempt:
-    """Begin a connection; raises ValueError for an address that is none, OSError where no source fits."""
+    """Begin a connection; raises ValueError for an address that is none, OSError where no source fits
+    or there is no memory for it.
+    """
     remote_octets = address_octets(remote[0])
     if not 0 < remote[1] < 65536:
         raise ValueError(f"port {remote[1]} is not in 1-65535")
@@ -74,7 +76,7 @@ def fast_open_room(stack: Ground, remote: tuple[str, int], config: TcpConfig | N
 def redial(stack: Ground, dial: Dial, flow: Carrier, error: TcpError, now: float) -> Successor | None:
     """The connection in place of one that failed under ``prefer``, None where none may be (profile.md §2)."""
     handshake = flow.handshake
-    if dial.security.policy != "prefer" or not isinstance(handshake, Agreed):
+    if dial.security.policy != "prefer" or not isinstance(handshake, Agreed) or not stack.memory.admits():
         return None
     if handshake.stage is not Stage.SYN_SENT:
         reason = str(error.strerror or error)
@@ -89,6 +91,8 @@ def redial(stack: Ground, dial: Dial, flow: Carrier, error: TcpError, now: float
 
 
 def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
+    if not stack.memory.admits():
+        raise OSError(errno.ENOBUFS, "the stack's memory is used up: no room for another connection")
     key, iss = _key(stack, dial, local_port, now)
     security = dial.security
     flow = stack.new_flow(key, security, active=True, now=now, iss=iss, config=dial.config)

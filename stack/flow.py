@@ -238,6 +238,8 @@ class Flow:
         if connection.state is State.CLOSED and not self.over and not connection.out:
             # Not before its last words, a reset it may be, have been taken.
             self.leave()
+        elif connection.state is State.TIME_WAIT and not self.over:
+            self.stack.memory.lingers(self)
         self.stack.touch(self)
         if self.stack.trace is not None:
             self.stack.trace.updated(self.key, connection, now)
@@ -293,6 +295,7 @@ class Flow:
         if self.listener is not None:
             self.listener.gone(self)
         self.stack.forget(self)
+        self.stack.memory.left(self)
         ao_counters.keep(self, self.stack.counters)
         self.protection.wipe()
 

@@ -36,6 +36,7 @@ from .intent import Dial
 from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, address_octets, parse
 from .isn import InitialNumbers
 from .listener import Listener, PendingSyn
+from .memory import MEMORY, Memory
 from .owner import Owned
 from .passive import Passive, is_out_of_band
 from .peers import Peers
@@ -63,8 +64,9 @@ class Stack:
     """A TCP/IP host with its own addresses.
 
     ``addresses`` in CIDR or plain text form; ``config`` is the base of every connection's settings, of which
-    ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for. Raises
-    ValueError for an address that is none. Times are seconds of one monotonic clock, passed in.
+    ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for; ``memory``
+    bounds what all connections, fragments and waiting SYNs hold together, octets (>= 1 MiB). Raises ValueError for
+    an address that is none. Times are seconds of one monotonic clock, passed in.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Stack:
         random: Callable[[int], bytes],
         config: TcpConfig | None = None,
         points: CodePoints = POINTS,
+        memory: int = MEMORY,
     ) -> None:
         interfaces = [ipaddress.ip_interface(address) for address in addresses]
         self.addresses = tuple(interface.ip.packed for interface in interfaces)
@@ -87,6 +90,7 @@ class Stack:
         self.random = random
         self.configure(config or TcpConfig())
         self.points = points
+        self.memory = Memory(memory)
         self.now = 0.0
         self.drops: Counter[str] = Counter()
         self.downgrades: Counter[str] = Counter()
@@ -108,7 +112,7 @@ class Stack:
         self._dirty: dict[Carrier, None] = {}
         self._received: dict[Carrier, None] = {}
         self._ready: dict[Owned, None] = {}
-        self._fragments = Reassembler()
+        self._fragments = Reassembler(memory=self.memory)
         self._answers = RateLimit(_ANSWERS_PER_SECOND, _ANSWERS_AT_ONCE)
 
     def configure(self, config: TcpConfig) -> None:
@@ -217,11 +221,8 @@ class Stack:
     @property
     def next_deadline(self) -> float | None:
         """When ``advance`` may have something to do, seconds; None for never."""
-        timer = self._alarms.next_deadline
-        fragments = self._fragments.next_deadline
-        if timer is None or fragments is None:
-            return fragments if timer is None else timer
-        return min(timer, fragments)
+        timer, fragments = self._alarms.next_deadline, self._fragments.next_deadline
+        return fragments if timer is None else timer if fragments is None else min(timer, fragments)
 
     def take_ready(self) -> list[Owned]:
         """What has events or connections for its owner since the last call."""
@@ -293,10 +294,7 @@ class Stack:
             routed.route_back(bytes(packet[20 : ip.header_octets]), now)
 
     def _drop(self, flow: Carrier | None, reason: str) -> None:
-        if flow is not None:
-            flow.drop(reason)
-        else:
-            self.note(str(reason))
+        (self.note if flow is None else flow.drop)(str(reason))
 
     def _reborn(self, flow: Carrier, segment: Segment, now: float) -> bool:
         """Whether a SYN may end a TIME-WAIT early and begin anew (RFC 6191 §2, RFC 9293 §3.6.1)."""
@@ -396,12 +394,14 @@ class Stack:
     def add_flow(self, flow: Carrier) -> None:
         """From now on the flow gets its segments; it is told of the batch's end, if there is one."""
         self.flows[flow.key] = flow
+        flow.connection.open_account(self.memory)
         self._dirty[flow] = self._received[flow] = None
 
     def forget(self, flow: Carrier) -> None:
         """The flow gets no more segments."""
         if self.flows.get(flow.key) is flow:
             del self.flows[flow.key]
+            flow.connection.close_account()
 
     def unlisten(self, listener: Listener) -> None:
         """The listener takes no more SYNs."""

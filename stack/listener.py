@@ -13,6 +13,7 @@ from edo.syneos import read_oob
 from .attempt import Attempt
 from .config import TcpConfig
 from .fastopen_cookies import FastOpenCookies
+from .memory import PENDING_SYN
 from .ports import Carrier, FlowKey, Home
 from .security import Security
 from .segment import Segment
@@ -105,9 +106,8 @@ class Listener:
             return
         self.closed = True
         self.stack.unlisten(self)
-        for pending in self._pending.values():
-            pending.over = True
-        self._pending.clear()
+        for pending in list(self._pending.values()):
+            self.release(pending)
         for flow in list(self._half_open):
             flow.abort()
         while self._queue:
@@ -186,12 +186,14 @@ class Listener:
         segment.tcp = memoryview(bytes(segment.tcp))
         pending = PendingSyn(self, key, segment, deadline)
         self._pending[key] = pending
+        self.stack.memory.charge(PENDING_SYN)
         return pending
 
     def release(self, pending: PendingSyn) -> None:
         """The SYN waits no longer."""
         pending.over = True
-        self._pending.pop(pending.key, None)
+        if self._pending.pop(pending.key, None) is not None:
+            self.stack.memory.charge(-PENDING_SYN)
 
     def out_of_band_missed(self, pending: PendingSyn, now: float) -> None:
         """Answer a SYN whose OOB did not come, and remember that for its prefix."""

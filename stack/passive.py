@@ -50,11 +50,11 @@ class Passive:
             return
         segment.options = read_options(segment.tcp, segment.spans, stack.points)
         clear = listener.security.protect == "none"
-        if listener.full or (clear and not self._half_open.room()):
+        if listener.full or not stack.memory.admits_syn() or (clear and not self._half_open.room()):
             if clear and not listener.queue_full and (listener.config or stack.config).syn_cookies:
                 self._send_cookie(listener.config, key, segment, now)
             else:
-                stack.note("backlog_full")
+                stack.note("backlog_full" if listener.full else "no_memory")
             return
         if (
             listener.security.agrees
@@ -100,9 +100,9 @@ class Passive:
         mss = stack.cookies.check(key, irs, iss, now)
         if mss is None:
             return False
-        if listener.queue_full:
+        if listener.queue_full or not stack.memory.admits():
             # Its peer believes that it stands: it repeats what it has to say, and by then there may be room.
-            stack.note("accept_queue_full")
+            stack.note("accept_queue_full" if listener.queue_full else "no_memory")
             return True
         stack.counters["cookies_good"] += 1
         options = read_options(segment.tcp, segment.spans, stack.points)
@@ -140,6 +140,8 @@ class Passive:
         flow = self._half_open.revive(key)
         if flow is not None:
             flow.receive(segment, now)
+        else:
+            self._stack.note("no_memory")
         return True
 
     def _worth_waiting(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
@@ -172,6 +174,9 @@ class Passive:
         ``hello`` is the OOB's message; ``octets`` how many IP octets the sender has spent.
         """
         stack = self._stack
+        if not stack.memory.admits():
+            stack.note("no_memory")
+            return
         security = listener.security
         flow = stack.new_flow(key, security, active=False, now=now, config=listener.config)
         missing = None

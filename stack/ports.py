@@ -18,6 +18,7 @@ from .connection import Connection
 from .events import Event, TcpError
 from .facts import Facts
 from .intent import Dial
+from .memory import Memory
 from .owner import Owned
 from .peers import Peers
 from .protection import Protection
@@ -162,6 +163,7 @@ class Home(Protocol):
 
     now: float
     points: CodePoints
+    memory: Memory
     peers: Peers
     drops: Counter[str]
     downgrades: Counter[str]

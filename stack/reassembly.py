@@ -16,6 +16,7 @@ from typing import Final
 from .batch import Octets
 from .checksum import checksum
 from .ip import TCP, IpDrop, walk_extensions
+from .memory import UNBOUNDED, Memory
 
 _V4: Final = struct.Struct("!BBHHHBBH4s4s")
 _MORE_V4: Final = 0x2000
@@ -25,6 +26,9 @@ _WALKED: Final = (0, 43, 60)
 _MOST_EXTENSIONS: Final = 8
 _CE: Final = 3
 _LEAST_TCP: Final = 20
+# What a fragment and a datagram take beside their octets.
+_PIECE: Final = 128
+_DATAGRAM: Final = 1024
 # Seconds that fragments wait for the rest (RFC 8200 §4.5: 60; RFC 1122 §3.3.2: 60 to 120).
 LIFETIME: Final = 60.0
 
@@ -107,11 +111,17 @@ class _Datagram:
 
 
 class Reassembler:
-    """Puts fragments together; ``limit`` octets, ``most`` datagrams, ``pieces`` fragments each are the bounds."""
+    """Puts fragments together; ``limit`` octets, ``most`` datagrams, ``pieces`` fragments each are the bounds.
 
-    __slots__ = ("_datagrams", "_limit", "_most", "_pieces", "held")
+    ``held`` octets are charged to ``memory`` with the objects that they take; where it is short, none are held.
+    """
 
-    def __init__(self, limit: int = 1 << 20, most: int = 256, pieces: int = 128) -> None:
+    __slots__ = ("_datagrams", "_limit", "_memory", "_most", "_pieces", "held")
+
+    def __init__(
+        self, limit: int = 1 << 20, most: int = 256, pieces: int = 128, *, memory: Memory = UNBOUNDED
+    ) -> None:
+        self._memory = memory
         self._limit = limit
         self._most = most
         self._pieces = pieces
@@ -144,8 +154,11 @@ class Reassembler:
         if fragment.start == 0 and len(fragment.key[0]) == 16 and not _has_all_headers(fragment):
             return FragmentDrop.HEADERS
         datagram = self._datagrams.get(fragment.key)
+        if self._memory.held > self._memory.pressure:
+            return FragmentDrop.NO_ROOM
         if datagram is None:
             datagram = self._datagrams[fragment.key] = _Datagram(now)
+            self._memory.charge(_DATAGRAM)
         if datagram.poisoned:
             return FragmentDrop.OVERLAP
         if datagram.repeats(fragment):
@@ -153,6 +166,7 @@ class Reassembler:
         if datagram.overlaps(fragment):
             # What comes later of it is dropped as well, so an attacker's choice of order decides nothing.
             self.held -= datagram.held
+            self._memory.charge(-datagram.held - _PIECE * len(datagram.pieces))
             poisoned = _Datagram(datagram.began)
             poisoned.poisoned = True
             self._datagrams[fragment.key] = poisoned
@@ -162,6 +176,7 @@ class Reassembler:
             return FragmentDrop.NO_ROOM
         datagram.put(fragment)
         self.held += fragment.end - fragment.start
+        self._memory.charge(fragment.end - fragment.start + _PIECE)
         if datagram.held == datagram.total and datagram.head is not None:
             self._forget(fragment.key)
             return _join(datagram, fragment.key)
@@ -176,7 +191,9 @@ class Reassembler:
         return None
 
     def _forget(self, key: _Key) -> None:
-        self.held -= self._datagrams.pop(key).held
+        datagram = self._datagrams.pop(key)
+        self.held -= datagram.held
+        self._memory.charge(-datagram.held - _PIECE * len(datagram.pieces) - _DATAGRAM)
 
 
 def _read_v4(packet: Octets) -> _Fragment | None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from edo.options import Options
 
-from . import closing
+from . import closing, ledger
 from .run import ACK, FIN, Run
 from .states import State, Trigger
 from .tcb import MASK, NEVER, Tcb
@@ -83,11 +83,16 @@ def _keep(tcb: Tcb, run: Run, start: int, end: int, now: float) -> None:
         _append_part(tcb, run, start, end)
         tcb.rcv_nxt = end
     else:
+        if start > rcv_nxt and not ledger.admits_beyond_hole(tcb, end - start):
+            tcb.drop("no_memory")
+            acknowledge_now(tcb, now, None)
+            return
         again = incoming.insert(run.payload, base, start, end, run.cipher)
         if again is None:
             tcb.drop("out_of_window")
             acknowledge_now(tcb, now, None)
             return
+        ledger.settle(tcb)
         if again[0] < again[1] and duplicate is None:
             duplicate = again
         tcb.octets_in += incoming.held - held

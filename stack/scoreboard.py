@@ -12,7 +12,7 @@ from typing import Final
 from .flight import Flight, Sent
 
 # Beyond this many records a SACK block no longer splits one: a peer cannot make the list long octet by octet.
-_RECORD_LIMIT: Final = 4096
+_RECORD_LIMIT: Final = 1024
 _DUP_THRESH: Final = 3
 
 

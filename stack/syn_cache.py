@@ -17,6 +17,7 @@ from .flow import Flow
 from .ground import Ground
 from .handshake.base import Handshake
 from .listener import Listener
+from .memory import HALF_OPEN
 from .ports import FlowKey
 from .run import SYN, Run
 from .states import State
@@ -157,6 +158,7 @@ class SynCache:
         record = HalfOpen(self, listener, flow, syn)
         self._records[record.key] = record
         listener.kept += 1
+        self.stack.memory.charge(HALF_OPEN)
         self.stack.arm(record)
 
     def keys(self) -> Iterable[FlowKey]:
@@ -179,9 +181,12 @@ class SynCache:
             self.stack.arm(record)
 
     def revive(self, key: FlowKey) -> Flow | None:
-        """The connection of a socket pair instead of its record, from now on one of the stack's."""
+        """The connection of a socket pair instead of its record, from now on one of the stack's.
+
+        None where there is no record, or no memory for more than that.
+        """
         record = self._records.get(key)
-        if record is None:
+        if record is None or not self.stack.memory.admits():
             return None
         self._drop(record)
         flow = record.thaw()
@@ -198,3 +203,4 @@ class SynCache:
         record.over = True
         if self._records.pop(record.key, None) is not None:
             record.listener.kept -= 1
+            self.stack.memory.charge(-HALF_OPEN)

@@ -86,7 +86,8 @@ class Tcb(Variables):
         """The peer's MSS is known: buffers become whole segments where that is the habit."""
         if self.config.round_buffers:
             self.config = self.config.rounded(max(min(self.peer_mss, self.announced_mss), 1))
-            self.receive_buffer = self.config.receive_buffer
+            self.receive_target = self.config.first_receive_buffer
+            self.limit_receive_buffer(self.receive_target)
 
     # --- sizes -------------------------------------------------------------------------------------------
 
@@ -101,10 +102,28 @@ class Tcb(Variables):
         """Compute Eff.snd.MSS (RFC 9293 §3.7.1), octets."""
         self.segment_size = self.payload_room(self.path_mtu_octets)
         # 0: no steps, the whole room is told each time.
-        self.sws_step = 0 if self.config.whole_window else min(self.receive_buffer // 2, self.segment_size)
+        self._size_step()
         if self.control is not UNOPENED and self.control.cwnd < self.segment_size:
             # A window of less than one segment would let nothing go.
             self.control.cwnd = self.segment_size
+
+    def _size_step(self) -> None:
+        """The least step by which the window grows, octets (RFC 9293 §3.8.6.2.2)."""
+        self.sws_step = 0 if self.config.whole_window else min(self.receive_buffer // 2, self.segment_size)
+
+    def limit_receive_buffer(self, octets: int) -> None:
+        """Offer no more than ``octets`` from now on, but for what was promised."""
+        self.receive_buffer = min(octets, self.receive_target)
+        self._size_step()
+
+    def drop_beyond_hole(self) -> None:
+        """Forget what lies beyond a hole: the peer will send it again (RFC 2018 §8)."""
+        held, self.recent = self.incoming.footprint, None
+        self.incoming.drop_ranges()
+        freed = min(held - self.incoming.footprint, self.charged - self.base_charge)
+        self.charged -= freed
+        self.memory.charge(-freed)
+        self.drop("no_memory")
 
     def payload_room(self, mtu: int) -> int:
         """The most payload octets of a segment in an IP packet of ``mtu`` octets."""
@@ -164,18 +183,18 @@ class Tcb(Variables):
 
     @property
     def wanted_wscale(self) -> int:
-        """The shift to offer: the least with which the whole receive buffer can be advertised (RFC 7323 §2.2)."""
+        """The shift to offer: the least with which the largest receive buffer can be advertised (RFC 7323 §2.2)."""
         if self.config.window_scale >= 0:
             return self.config.window_scale
         shift = 0
-        while shift < _MAX_WSCALE and self.config.receive_buffer >> shift > 0xFFFF:
+        while shift < _MAX_WSCALE and self.config.most_receive_buffer >> shift > 0xFFFF:
             shift += 1
         return shift
 
     @property
     def first_window(self) -> int:
         """The window of a SYN, octets, never scaled (RFC 7323 §2.2)."""
-        window = self.config.receive_buffer
+        window = self.receive_buffer
         if self.config.whole_first_window and window > self.announced_mss:
             window -= window % self.announced_mss
         return min(window, 0xFFFF)

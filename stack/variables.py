@@ -16,6 +16,7 @@ from .congestion.delivery_rate import DeliveryRate
 from .events import Event, TcpError
 from .fastopen import FastOpening
 from .losses import OPEN, Recovery
+from .memory import UNBOUNDED
 from .pacing import Pacer
 from .plpmtud import PathSearch
 from .quickack import QuickAcks
@@ -32,6 +33,8 @@ DEFAULT_MSS: Final = {20: 536, 40: 1220}
 # Shared by every connection that has dropped nothing yet; never written to.
 NO_DROPS: Final[Counter[str]] = Counter()
 # Stand where there are no controller and no recovery before a connection is established.
+# Holes in what comes at the same time: a bound for the memory and the work that a peer can cause.
+_MOST_RANGES: Final = 1024
 UNOPENED: Final = CongestionControl(0)
 _UNRECOVERED: Final[Recovery[Any]] = Recovery()
 
@@ -54,7 +57,9 @@ class Variables:
     until the connection stands, ``fast_opened`` whether a SYN's text was taken whole (RFC 7413).
     ``remote_timeout`` is the peer's user timeout (0: not told), ``tells_timeout`` whether the next segment tells
     ours (RFC 5482). ``path`` searches for the path's MTU (None: DISABLED), ``raised`` is what of its latest raise
-    is to be verified; ``head`` and ``head_sendings`` tell how often the first segment was sent again. ``*_at`` are
+    is to be verified; ``head`` and ``head_sendings`` tell how often the first segment was sent again.
+    ``receive_target`` is the receive buffer that the connection needs, ``receive_buffer`` what it has where memory
+    is short; ``charged`` is what ``memory`` was told of, ``base_charge`` of it for being there. ``*_at`` are
     deadlines, infinite when the timer is off.
     """
 
@@ -65,8 +70,10 @@ class Variables:
         "ack_now",
         "again_to",
         "announced_mss",
+        "base_charge",
         "challenge_from",
         "challenges",
+        "charged",
         "chronograph",
         "clock_offset",
         "closed_told",
@@ -107,6 +114,7 @@ class Variables:
         "marks_seen",
         "marks_told",
         "max_snd_wnd",
+        "memory",
         "now",
         "octets_in",
         "octets_out",
@@ -136,7 +144,10 @@ class Variables:
         "rcv_up",
         "rcv_wscale",
         "read_closed",
+        "read_octets",
+        "read_since",
         "receive_buffer",
+        "receive_target",
         "recent",
         "recover",
         "recovery",
@@ -179,7 +190,13 @@ class Variables:
 
     def __init__(self, config: TcpConfig, iss: int, *, clock_offset: int = 0) -> None:
         self.config = config
-        self.receive_buffer = config.receive_buffer
+        self.receive_buffer = self.receive_target = config.first_receive_buffer
+        self.read_octets = 0
+        self.read_since = 0.0
+        # Account.
+        self.memory = UNBOUNDED
+        self.base_charge = 0
+        self.charged = 0
         self.state = State.CLOSED
         self.passive = False
         self.now = 0.0
@@ -214,7 +231,7 @@ class Variables:
         self.rcv_mss = 536
         self.peer_fin = -1
         self.read_closed = False
-        self.incoming = ReceiveBuffer(max(64, config.receive_buffer >> 9))
+        self.incoming = ReceiveBuffer(min(max(64, config.most_receive_buffer >> 9), _MOST_RANGES))
         self.recent: list[int] | None = None
         self.ack_now = False
         self.last_ack_sent = 0

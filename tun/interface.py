@@ -17,6 +17,7 @@ from stack.aio_transport import drain_closing
 from stack.box import Box
 from stack.config import TcpConfig
 from stack.host import Stack
+from stack.memory import MEMORY
 from stack.security import Security
 
 from .capture import Capture
@@ -39,8 +40,9 @@ class Interface:
     ``netns`` is the namespace where the device appears; ``mtu`` in octets; ``capture`` a file for a pcapng of
     every packet, those that the stack dropped with the reason as comment; ``qlog`` one for the connections'
     events; ``config`` the base of every connection's settings, of which ``mtu`` is replaced (None: TCP's defaults,
-    but for Nagle's algorithm, which asyncio turns off in its connections, too); ``boxes`` stand between stack and
-    device. Entering raises TunError or another OSError, one line that says what could not be had.
+    but for Nagle's algorithm, which asyncio turns off in its connections, too); ``memory`` bounds what all
+    connections hold together, octets; ``boxes`` stand between stack and device. Entering raises TunError or another
+    OSError, one line that says what could not be had.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Interface:
         capture: str | Path | None = None,
         qlog: str | Path | None = None,
         config: TcpConfig | None = None,
+        memory: int = MEMORY,
         boxes: Sequence[Box] = (),
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -65,13 +68,15 @@ class Interface:
         self._capture = capture
         self._qlog = qlog
         self._config = config or TcpConfig(nagle=False)
+        self._memory = memory
         self._boxes = tuple(boxes)
         self._random = random
         self._driver: Driver[Stack] | None = None
         self._resources = ExitStack()
 
     async def __aenter__(self) -> Self:
-        stack = Stack(self._addresses, config=replace(self._config, mtu=self._mtu), random=self._random)
+        config = replace(self._config, mtu=self._mtu)
+        stack = Stack(self._addresses, config=config, random=self._random, memory=self._memory)
         with ExitStack() as resources:
             device = self._device(resources)
             capture = None

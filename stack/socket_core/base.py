@@ -376,6 +376,19 @@ class SocketBase:
         if connection is not None and connection.corked != (more or self.settings.cork):
             connection.cork(more or self.settings.cork)
 
+    def _buffer(self, name: str) -> int:
+        """The size of a buffer that is not what the settings say, 0 where it is."""
+        connection = self._connection
+        if connection is None or self._phase is not Phase.CONNECTED:
+            return 0
+        if connection.config.round_buffers:
+            return int(getattr(connection.config, name))
+        if getattr(connection.config, name):
+            return 0
+        # It follows what the connection needs.
+        size = connection.receive_target if name == "receive_buffer" else connection.send_buffer
+        return self.settings.reads_as(size)
+
     def _send_room(self) -> int:
         connection = self._connection
         assert connection is not None

@@ -345,9 +345,8 @@ class SocketCore(Opening):
                 return int(self._listener is not None)
             if name == SO_DOMAIN:
                 return self.family
-            connection = self._connection
-            if name in BUFFERS and connection is not None and connection.config.round_buffers:
-                return int(getattr(connection.config, BUFFERS[name]))
+            if name in BUFFERS and (size := self._buffer(BUFFERS[name])):
+                return size
         elif level == IPPROTO_TCP:
             if name == TCP_INFO:
                 return packed(self.info())

@@ -93,7 +93,7 @@ def _measured(tcb: Connection, now: float) -> dict[str, int]:
         "snd_ssthresh": min(int(control.ssthresh) // smss, _INFINITE_SSTHRESH),
         "snd_cwnd": int(control.cwnd) // smss,
         "advmss": tcb.announced_mss,
-        "rcv_space": tcb.receive_buffer,
+        "rcv_space": tcb.receive_target,
         "reordering": tcb.loss.reordering,
         "reord_seen": tcb.loss.reorderings,
         "min_rtt": _micro(tcb.rtt.least) if tcb.rtt.srtt else 0,

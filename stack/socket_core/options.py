@@ -117,9 +117,8 @@ class Settings:
             if self.profile.scale_by_buffer:
                 changes["window_scale"] = -1
         if self.window_clamp:
-            changes["receive_buffer"] = min(
-                changes.get("receive_buffer", self.base.receive_buffer), self.window_clamp
-            )
+            asked = changes.get("receive_buffer", self.base.most_receive_buffer)
+            changes["receive_buffer"] = min(asked, self.window_clamp)
         if self.send_buffer:
             changes["send_buffer"] = self.send_buffer * (
                 self.profile.buffer_factor if self.profile.whole_send_buffer else 1
@@ -145,8 +144,12 @@ class Settings:
 
     def buffer(self, name: str) -> int:
         """What SO_RCVBUF ("receive_buffer") or SO_SNDBUF ("send_buffer") reads as, octets."""
-        asked: int = getattr(self, name) or getattr(self.base, name)
-        return max(asked * self.profile.buffer_factor, self.profile.least_buffer)
+        asked: int = getattr(self, name) or getattr(self.base, f"first_{name}")
+        return self.reads_as(asked)
+
+    def reads_as(self, octets: int) -> int:
+        """What a buffer of ``octets`` reads as in this profile."""
+        return max(octets * self.profile.buffer_factor, self.profile.least_buffer)
 
 
 def _switch(name: str) -> Callable[[Settings, Value], None]:

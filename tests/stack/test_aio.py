@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from stack.aio import open_connection, start_server
-from stack.aio_transport import SEND_BUFFER, AttemptTransport, drain_closing
+from stack.aio_transport import AttemptTransport, drain_closing
 from stack.events import Closed, Established, Event, Readable, TcpError, Writable
 from stack.security import Security
+
+SEND_BUFFER = 1 << 18
 
 
 class FakeAttempt:
@@ -28,6 +30,7 @@ class FakeAttempt:
         self.written = bytearray()
         self.unsent = 0
         self.eof = False
+        self.send_buffer = SEND_BUFFER
         self.calls: list[str] = []
 
     def write(self, data: bytes) -> None:

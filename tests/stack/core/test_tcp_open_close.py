@@ -107,7 +107,7 @@ def test_simultaneous_open() -> None:
     assert flags[:2] == [SYN, SYN | ACK]
     assert world.a.timestamps
     assert world.a.sack_ok
-    assert world.a.snd_wscale == 5
+    assert world.a.snd_wscale == 8, "for a window of 8 MiB"
 
 
 @pytest.mark.parametrize("lost", [{0}, {1}, {0, 1}])

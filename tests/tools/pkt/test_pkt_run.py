@@ -202,7 +202,7 @@ def test_a_call_that_never_returns_fails_at_the_end_of_the_script() -> None:
 
 def test_ip_version_mtu_and_addresses_of_the_first_lines() -> None:
     text = "--ip_version=ipv6\n--mtu=1300\n--remote_ip=fd00::9\n" + CLIENT.replace(
-        "> S 0:0(0) <...>", "> S 0:0(0) win 65535 <mss 1240,wscale 5,sackOK,TS val 0 ecr 0,nop>"
+        "> S 0:0(0) <...>", "> S 0:0(0) win 65535 <mss 1240,wscale 8,sackOK,TS val 0 ecr 0,nop>"
     )
     assert run(text).result is Result.PASSED
     assert run(text.replace("--mtu=1300\n", "--mtu=1301\n")).result is Result.FAILED
@@ -214,8 +214,8 @@ def test_timestamps_are_compared_only_where_a_tick_is_told() -> None:
 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
 +0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
-+0 > S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,TS val 100 ecr 0,nop>
-+1 > S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,TS val 1100 ecr 0,nop>
++0 > S 0:0(0) win 65535 <mss 1460,wscale 8,sackOK,TS val 100 ecr 0,nop>
++1 > S 0:0(0) win 65535 <mss 1460,wscale 8,sackOK,TS val 1100 ecr 0,nop>
 """
     assert run(text).result is Result.PASSED
     assert changed("TS val 1100", "TS val 1200", text).result is Result.FAILED
