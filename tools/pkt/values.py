@@ -73,7 +73,7 @@ class Resolver:
         if isinstance(expression, Anything) and count is not None and count >= 0:
             return bytes(count)
         if isinstance(expression, Text):
-            data = text_octets(expression)
+            data = self._escaped(expression)
             return data if count is None or expression.open else data.ljust(count, b"\0")[:count]
         raise Refused(self.place, f"not understood as what is written: {expression}")
 
@@ -120,7 +120,7 @@ class Resolver:
     def option_value(self, expression: Expression) -> int | bytes:
         """What a socket option is set to; raises Refused."""
         if isinstance(expression, Text):
-            return text_octets(expression)
+            return self._escaped(expression)
         if isinstance(expression, Struct):
             return self.linger(expression)
         return self.number(expression, "the value of a socket option")
@@ -141,7 +141,7 @@ class Resolver:
             return
         wanted: int | bytes
         if isinstance(expected, Text):
-            wanted = text_octets(expected)
+            wanted = self._escaped(expected)
             if isinstance(actual, bytes):
                 actual = actual.rstrip(b"\0") if not expected.open else actual[: len(wanted)]
         elif isinstance(expected, Struct):
@@ -151,11 +151,13 @@ class Resolver:
         if wanted != actual:
             raise Failed(self.place, f"bad {what}", str(expected), _shown(actual))
 
+    def _escaped(self, text: Text) -> bytes:
+        """The octets of a string with C's escapes."""
+        try:
+            return text.value.encode().decode("unicode_escape").encode("latin-1")
+        except UnicodeError:
+            raise Refused(self.place, f"a string with an escape that is not C's: {text}") from None
+
 
 def _shown(value: int | bytes) -> str:
     return str(value) if isinstance(value, int) else repr(value)[1:]
-
-
-def text_octets(text: Text) -> bytes:
-    """The octets of a string with C's escapes."""
-    return text.value.encode().decode("unicode_escape").encode("latin-1")

@@ -306,3 +306,12 @@ def test_two_conversations_are_told_apart_by_ports() -> None:
 """
     assert run(text).result is Result.PASSED
     assert changed("> 8080 > 1000 P.", "> 8080 > 1001 P.", text).result is Result.FAILED
+
+
+@pytest.mark.parametrize("text", ["\\x", "\\xg", "\\u1234", "\\N{DASH}"])
+def test_a_string_with_an_escape_that_is_not_of_c_is_refused(text: str) -> None:
+    outcome = run(SERVER + f'+0 setsockopt(3, IPPROTO_TCP, TCP_CONGESTION, "{text}", 4) = 0\n')
+    assert outcome.result is Result.REFUSED
+    assert outcome.line is not None
+    assert outcome.reason is not None
+    assert text in outcome.reason
