@@ -23,7 +23,8 @@ def size(tcb: Tcb) -> int:
     control = tcb.control
     smss = tcb.segment_size
     srtt = tcb.rtt.srtt
-    octets = 0.0
+    # Before any round trip was measured nothing but the window bounds them.
+    octets = float(_LONGEST)
     if srtt > 0.0:
         gain = 2.0 if 2 * control.cwnd < control.ssthresh else 1.2
         octets = gain * max(control.cwnd, tcb.snd_nxt - tcb.snd_una) / srtt * _SHARE

@@ -31,7 +31,7 @@ class Header:
     remote: str = ""
     tolerance: float = 0.004
     tick: float = 0.0
-    mtu: int = 1500
+    mtu: int = 0
     mss: int = 0
     bind_port: int = 8080
     connect_port: int = 8080

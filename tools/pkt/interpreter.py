@@ -58,7 +58,8 @@ class Interpreter:
         self.profile = profile
         self.show = show
         self.folder = Path(script.file).parent
-        self.config: TcpConfig = replace(profile.config, mtu=self.header.mtu)
+        mtu = self.header.mtu or (profile.ipv6_mtu if self.header.version == 6 else 1500)
+        self.config: TcpConfig = replace(profile.config, mtu=mtu)
         dialect = profile.dialect
         if self.header.edo_pad is not None:
             dialect = replace(dialect, data_padding=self.header.edo_pad)

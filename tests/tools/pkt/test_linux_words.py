@@ -156,3 +156,16 @@ def test_first_window_of_a_small_buffer() -> None:
 +0 > S. 0:0(0) ack 1 win 18980 <mss 1460,nop,wscale 0>
 """,
     )
+
+
+def test_links_of_ipv6_take_segments_as_long_as_over_ipv4() -> None:
+    opening = """
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 40000 <mss 1000,sackOK,nop,nop,nop,wscale 7>
++0 > S. 0:0(0) ack 1 <mss {},nop,nop,sackOK,nop,wscale 8>
+"""
+    _passes("", "--ip_version=ipv6", opening=opening.format(1460))
+    _passes("", "--ip_version=ipv6\n--mtu=1500", opening=opening.format(1440))
+    _passes("", "--ip_version=ipv4-mapped-ipv6", opening=opening.format(1460))

@@ -55,6 +55,8 @@ PROFILE = Profile(
     echoes=False,
     # And at the connection of the latest socket.
     latest_socket=True,
+    # Segments are as long as over IPv4: so are the links on which these scripts are run over IPv6.
+    ipv6_mtu=1520,
     definitions={
         # The cookies of 192.0.2.1 at 192.168.0.1 under a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4 and a key of zeros.
         "TFO_COOKIE": "3021b9d889017eeb",
