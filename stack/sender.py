@@ -266,7 +266,7 @@ def _send_new(tcb: Tcb, nxt: int, end: int, now: float) -> None:
     idle = nxt == una and now - tcb.sent_at > tcb.rtt.rto and tcb.sent_at
     if idle and usable > 0 and tcb.config.restart_after_idle:
         tcb.control.on_idle(tcb.initial_window)
-    room = tcb.control.cwnd - in_flight(tcb)
+    room = tcb.control.cwnd - in_flight(tcb) + (una == tcb.iss)  # Our SYN is no octet of the window.
     if tcb.probe_at <= now and (octets := pmtu.probe_octets(tcb, nxt, available, usable, room)):
         if octets < 0:
             tcb.cwnd_limited = True

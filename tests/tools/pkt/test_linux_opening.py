@@ -202,3 +202,18 @@ def test_narrow_path_is_remembered_for_later_connections() -> None:
     )
     _passes(known + "+590" + later.format(mss=1460).removeprefix("+0") + narrowed)
     _passes(known + "+601" + later.format(mss=1460).removeprefix("+0") + "+0 > P. 1:1461(1460) ack 1\n")
+
+
+def test_syn_ack_that_is_not_acknowledged_takes_nothing_of_the_window() -> None:
+    _passes("""+0 `sysctl -q net.ipv4.tcp_fastopen=0x202`
++0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [1], 4) = 0
++0 < S 0:100(100) win 32792 <mss 1000,sackOK,nop,nop>
++0 > S. 0:0(0) ack 101 <mss 1460,nop,nop,sackOK>
++0 accept(3, ..., ...) = 4
++.01 write(4, ..., 20000) = 20000
++0 > P. 1:5001(5000) ack 101
++0 > P. 5001:10001(5000) ack 101
+""")
