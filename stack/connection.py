@@ -6,6 +6,9 @@ It knows neither the octets of options nor keys; what it knows is its TCB.
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
+
+from edo.options import Options
 
 from . import arrival, closing, ledger, paced, pmtu, receiver, sender, timers
 from .chronograph import Chronograph, Limit
@@ -345,6 +348,25 @@ class Connection(Tcb):
     def hurry(self) -> None:
         """What was written so far waits for no more octets, corked or not."""
         self.rush = self.sending.end
+
+    def renounce(self, sent: Options) -> None:
+        """Our SYN or SYN-ACK had room for no other options than these: what it lacks is not in use."""
+        timestamps, sack, scaling = sent.ts_val is not None, sent.sack_permitted, sent.wscale is not None
+        if self.state is _SYN_SENT:
+            # What was not offered is not taken from a SYN-ACK either, nor offered by the next SYN.
+            config = self.config
+            self.config = replace(
+                config,
+                timestamps=config.timestamps and timestamps,
+                sack=config.sack and sack,
+                window_scaling=config.window_scaling and scaling,
+            )
+            return
+        self.timestamps = self.timestamps and timestamps
+        self.sack_ok = self.sack_ok and sack
+        if self.scaling and not scaling:
+            self.scaling = False
+            self.snd_wscale = self.rcv_wscale = 0
 
     def rely_on_probes(self, now: float) -> None:
         """ICMP is not believed from now on (RFC 5925 §7.8): the path's MTU is found by probes (RFC 8899)."""

@@ -49,6 +49,7 @@ class Flow:
         "_merged",
         "_overhead",
         "_runs",
+        "accept_icmps",
         "announced",
         "attempt",
         "connection",
@@ -69,7 +70,9 @@ class Flow:
 
     handshake: Shaking
 
-    def __init__(self, stack: Home, key: FlowKey, connection: Connection, edo: Edo, started: float) -> None:
+    def __init__(
+        self, stack: Home, key: FlowKey, connection: Connection, edo: Edo, started: float, accept_icmps: bool
+    ) -> None:
         self.stack = stack
         self.key = key
         self.connection = connection
@@ -81,6 +84,7 @@ class Flow:
         self.listener: Door | None = None
         self.drops: Counter[str] = Counter()
         self.started = started
+        self.accept_icmps = accept_icmps
         self.announced = False
         self.over = False
         self.extension_seen = False
@@ -246,7 +250,7 @@ class Flow:
 
     def _announce(self) -> None:
         self.announced = True
-        if self.protection.authenticates:
+        if self.protection.authenticates and not self.accept_icmps:
             self.connection.rely_on_probes(self.stack.now)
         if self.listener is not None:
             self.listener.offer(self)
@@ -362,11 +366,20 @@ class Flow:
             riders += (bytes((1,)) * (20 + padding - plan.header_octets),)
             plan = self.plan(run.options, run.flags, riders, protection)
         room = max(run.segment_size + self._overhead - (plan.header_octets - 20), 1)
+        if run.flags & SYN:
+            self._renounce(run.options, plan)
         before = len(out)
         protection.seal(self.sealer, run, plan, room, out)
         if self.stack.trace is not None:
             sent = out[before:]
             self.stack.trace.segments_sent(self.key, run, len(sent), sum(map(len, sent)), self.stack.now)
+
+    def _renounce(self, asked: Options, plan: Plan) -> None:
+        """Tell the connection for which options its SYN had no room: they are not in use (RFC 7323 §2.2, §3.2)."""
+        header = memoryview(bytes(20) + plan.octets)
+        sent = read_options(header, walk(header, 20, plan.data_offset) or [], self.stack.points)
+        if (asked.ts_val, asked.wscale, asked.sack_permitted) != (sent.ts_val, sent.wscale, sent.sack_permitted):
+            self.connection.renounce(sent)
 
     def plan(
         self, options: Options, flags: int, riders: tuple[bytes, ...] = (), protection: Protection | None = None

@@ -301,7 +301,7 @@ class Stack:
         if flow.connection.state is not State.TIME_WAIT or self._listener(flow.key) is None:
             return False
         options = read_options(segment.tcp, segment.spans, self.points)
-        if not may_reuse(flow.connection, segment.seq, options):
+        if not may_reuse(flow.connection, segment.seq, options) or not flow.protection.succeeds(segment):
             return False
         flow.leave()
         return True
@@ -389,7 +389,7 @@ class Stack:
         connection = Connection(config, number, clock_offset=numbers.offset(key))
         connection.path_mtu_octets = self.peers.path_mtu(key[2], config.mtu, now)
         edo = Edo(security.edo_policy, active=active, dialect=security.dialect)
-        return Flow(self, key, connection, edo, now)
+        return Flow(self, key, connection, edo, now, security.accept_icmps)
 
     def add_flow(self, flow: Carrier) -> None:
         """From now on the flow gets its segments; it is told of the batch's end, if there is one."""

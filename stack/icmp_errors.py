@@ -49,8 +49,9 @@ _OTHER: Final = {
 def take(flow: Carrier, error: IcmpError, peers: Peers, now: float) -> None:
     """Act on an error about a segment of ``flow``, which is believed only as far as RFC 5927 §4 goes."""
     connection = flow.connection
-    if flow.protection.authenticates:
-        # TCP-AO ignores what cannot be authenticated (RFC 5925 §7.8).
+    if flow.protection.authenticates and not flow.accept_icmps:
+        # RFC 5925 §7.8 has this for v4 type 3 codes 2-4 and v6 type 1 codes 1 and 4 of connections that stand. No
+        # other error says anything that a forger could not say, Packet Too Big least of all.
         flow.drop("icmp_ignored")
         return
     if (error.seq - connection.snd_una) & 0xFFFFFFFF >= connection.snd_nxt - connection.snd_una:

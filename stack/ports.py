@@ -88,6 +88,7 @@ class Carrier(Timed, Protocol):
     listener: Door | None
     announced: bool
     started: float
+    accept_icmps: bool
 
     def receive(self, segment: Segment, now: float) -> None:
         """Take one segment."""

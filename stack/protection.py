@@ -63,6 +63,10 @@ class Protection:
             return AoDrop.ao_unexpected
         return None
 
+    def succeeds(self, segment: Segment) -> bool:
+        """Whether a SYN may begin another connection in place of this one, which is in TIME-WAIT."""
+        return True
+
     def seal(self, sealer: Sealer, run: Run, plan: Plan, room: int, out: list[bytes]) -> None:
         """Append the packets of ``run`` to ``out``."""
         sealer.seal(run, plan, room, out)

@@ -48,7 +48,8 @@ class Security:
     had; ``edo`` is off, strict or lenient, and becomes strict where ``protect`` agrees on keys; ``confirm`` says
     when connect and accept return (None: early under require, wait under prefer); ``placements``, ``groups`` and
     ``suites`` are in order of preference; ``keys`` holds the configured keys of mode ``ao``.
-    Raises ValueError, one line that names the fault.
+    ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
+    ignore (RFC 5925 §7.8). Raises ValueError, one line that names the fault.
     """
 
     protect: str = "none"
@@ -59,6 +60,7 @@ class Security:
     groups: tuple[str, ...] = ("x25519",)
     suites: tuple[str, ...] = DEFAULT_SUITES
     keys: MktTable | None = None
+    accept_icmps: bool = False
     dialect: Dialect = field(default=DEFAULT)
 
     def __post_init__(self) -> None:
@@ -89,6 +91,9 @@ class Security:
                 raise ValueError(f"keys: key {mkt.name!r} encrypts, and protection 'ao' does not")
         if self.protect != "ao" and self.keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
+
+        if self.accept_icmps and self.protect == "none":
+            raise ValueError("accept-icmps: without protection no ICMP error is ignored")
 
     @property
     def agrees(self) -> bool:

@@ -118,7 +118,8 @@ class ConfiguredProtection(Protection):
             if mkt is None:
                 return AoDrop.ao_key_not_found
             if segment.flags & (SYN | ACK) == SYN:
-                return self._open_syn(mkt, segment, offset, octets)
+                syn_key = self._syn_key(mkt, segment, self._tallies.setdefault(mkt.recv_id, Tally()))
+                return verify(segment, segment.seq, syn_key, offset, octets, self._dialect)
             # SYN-SENT: a SYN-ACK, and nothing else, tells the peer's ISN.
             if not segment.flags & SYN:
                 return AoDrop.ao_key_not_found
@@ -132,20 +133,27 @@ class ConfiguredProtection(Protection):
             ring.learn(found, segment.tcp[offset + 3])
         return verdict
 
-    def _open_syn(self, mkt: Mkt, segment: Segment, ao_offset: int, ao_octets: int) -> Verdict:
-        """Verify a SYN without ACK under its Receive_SYN key (RFC 5925 §5.2): the connection's key, or a reason."""
-        key = self._key(mkt, segment.seq)
-        syn_key = Key(
-            send_id=key.send_id,
-            recv_id=key.recv_id,
-            mac_octets=key.mac_octets,
-            sign=key.sign,
-            check=syn_receive(mkt, self._pair, segment.seq),
-            cover_options=key.cover_options,
-            tally=key.tally,
+    def succeeds(self, segment: Segment) -> bool:
+        """Only with a good MAC; the connection that it begins counts it."""
+        place = locate_ao(segment)
+        mkt = self._table.incoming(self._pair, segment.tcp[place[0] + 2]) if isinstance(place, tuple) else None
+        if mkt is None or not isinstance(place, tuple):
+            return False
+        key = self._syn_key(mkt, segment, Tally())
+        return verify(segment, segment.seq, key, *place, self._dialect) is key
+
+    def _syn_key(self, mkt: Mkt, segment: Segment, tally: Tally) -> Key:
+        """A tuple's Receive_SYN key for this SYN (RFC 5925 §5.2); it signs nothing."""
+        check = syn_receive(mkt, self._pair, segment.seq)
+        return Key(
+            mkt.send_id,
+            mkt.recv_id,
+            mkt.option_mac_octets,
+            check,
+            check,
+            cover_options=mkt.cover_options,
+            tally=tally,
         )
-        verdict = verify(segment, segment.seq, syn_key, ao_offset, ao_octets, self._dialect)
-        return key if verdict is syn_key else verdict
 
     def both_known(self, remote_isn: int, key_id: int, rnext_key_id: int) -> None:
         """The peer's first segment verified: from now on a ring serves.

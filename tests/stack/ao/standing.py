@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from ao.mkt import Mkt, MktTable
 from edo.options import Options
@@ -33,18 +34,25 @@ class Standing:
     """Client and server of an established connection that has carried octets both ways; the server is attacked.
 
     ``fields`` are of both ends' key, ``version`` is IP's, 4 or 6; ``before``: an earlier one on the same wire,
-    whose listener serves again; ``port`` is the client's, 0 for any.
+    whose listener serves again; ``port`` is the client's, 0 for any; ``accept_icmps`` is the server's.
     """
 
     def __init__(
-        self, *, version: int = 4, before: Standing | None = None, port: int = 0, **fields: object
+        self,
+        *,
+        version: int = 4,
+        before: Standing | None = None,
+        port: int = 0,
+        accept_icmps: bool = False,
+        **fields: object,
     ) -> None:
         self.wire = wire = before.wire if before else Wire()
         self.version = version
         if before is not None:
             self.listener = before.listener
         else:
-            self.listener = wire.server.listen(PORT, security=security(SERVER_ID, CLIENT_ID, **fields))
+            ask = replace(security(SERVER_ID, CLIENT_ID, **fields), accept_icmps=accept_icmps)
+            self.listener = wire.server.listen(PORT, security=ask)
         ask = security(CLIENT_ID, SERVER_ID, **fields)
         remote = SERVER[version == 6]
         self.client = wire.client.connect((remote, PORT), security=ask, now=wire.now, local_port=port)

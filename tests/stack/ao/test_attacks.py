@@ -16,6 +16,7 @@ from ao.mkt import Mkt, MktTable
 from stack import ao_counters
 from stack.batch import Batch
 from stack.checksum import checksum, pseudo_header_sum
+from stack.events import SoftError
 from stack.ip import ICMP, ICMPV6, IpTemplate
 from stack.run import ACK, FIN, PSH, RST, SYN
 from stack.security import Security
@@ -52,7 +53,7 @@ def unharmed(standing: Standing, packets: list[bytes]) -> dict[str, int]:
 @pytest.mark.parametrize("flags", [RST, RST | ACK, SYN, SYN | ACK, FIN | ACK, ACK, PSH | ACK, FIN, 0, 0xFF])
 @pytest.mark.parametrize(("mac", "cover_options"), [(MACS[0], True), (MACS[2], False)])
 def test_a_forged_segment_meets_silence(mac: str, cover_options: bool, flags: int) -> None:
-    """At the number that is expected, in the window, below, beyond; without TCP-AO, with a wrong MAC, an unknown key."""
+    """At the number that is expected, in the window, below, beyond; without TCP-AO, wrong MAC, unknown key."""
     standing = Standing(mac=mac, cover_options=cover_options)
     payload = b"forged octets" if flags & PSH else b""
     wrong = bytes(MAC_OCTETS[mac])
@@ -328,6 +329,30 @@ def test_no_icmp_message_of_any_type_and_code_moves_it(version: int) -> None:
     standing.wire.run(30.0)
     assert standing.client.read() == b"in flight"
     assert standing.server.next_event() is None or standing.server.error is None
+    standing.goes_on()
+
+
+def test_icmp_is_believed_where_that_is_asked_for() -> None:
+    """``accept_icmps``: as far as a connection without keys believes it; nothing that stands ends (RFC 5927)."""
+    standing = Standing(accept_icmps=True)
+    taken: list[bytes] = []
+    tap, standing.wire.tap = standing.wire.tap, lambda packet, *_: taken.append(packet) or []
+    standing.server.write(bytes(5000))
+    standing.wire.flush()
+    standing.wire.tap = tap
+    counted = standing.counted
+    while standing.server.next_event() is not None:
+        pass
+    standing.attack([icmp(standing, 3, 2, taken[0])])
+    assert isinstance(standing.server.next_event(), SoftError)
+    standing.attack([icmp(standing, 3, 4, taken[0], 1200)])
+    assert standing.flow.connection.path_mtu_octets == 1200
+    # Beyond what is in flight it is nobody's.
+    standing.attack([icmp(standing, 3, 4, resummed(taken[0], 4, taken[0][24] ^ 0x40), 700)])
+    assert standing.flow.connection.path_mtu_octets == 1200
+    assert standing.since(counted) == {}
+    standing.wire.run(30.0)
+    assert standing.client.read() == bytes(5000)
     standing.goes_on()
 
 
