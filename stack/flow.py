@@ -26,7 +26,7 @@ from .events import Closed, Established, Event, Readable, SoftError, TcpError
 from .ip_options import way_back
 from .ports import Application, Door, FlowKey, Home, Shaking
 from .protection import Protection
-from .run import ACK, PSH, RST, SYN, Run
+from .run import ACK, PSH, RST, SYN, Run, same_clock
 from .sealer import Sealer
 from .segment import Segment
 from .seqnum import extend
@@ -178,7 +178,7 @@ class Flow:
             and run.ecn == last.ecn
             and not run.options.sack
             and last.length < _RUN_LIMIT
-            and _same_clock(last.options, run.options)
+            and same_clock(last.options, run.options)
         ):
             last.payload.extend(run.payload)  # type: ignore[attr-defined]  # a list, made by _run_of
             last.length += run.length
@@ -422,11 +422,3 @@ class Flow:
             self._overhead = overhead
             # Options of IP take of a segment's room as well (RFC 9293 §3.7.1).
             self.connection.set_overhead(overhead + self.sealer.ip_octets - self.connection.config.ip_header)
-
-
-def _same_clock(first: Options, other: Options) -> bool:
-    """Whether two neighbours' timestamps allow merging: both or none, TSval not going back (RFC 7323 §5)."""
-    a, b = first.ts_val, other.ts_val
-    if a is None or b is None:
-        return a is b
-    return first.ts_ecr == other.ts_ecr and ((b - a) & 0xFFFFFFFF) < 0x80000000

@@ -89,3 +89,11 @@ class Run:
         self.transmission = transmission
         self.ecn = ecn
         self.cipher = cipher
+
+
+def same_clock(first: Options, other: Options) -> bool:
+    """Whether two neighbours' timestamps allow merging: both or none, TSval not going back (RFC 7323 §5)."""
+    a, b = first.ts_val, other.ts_val
+    if a is None or b is None:
+        return a is b
+    return first.ts_ecr == other.ts_ecr and ((b - a) & 0xFFFFFFFF) < 0x80000000
