@@ -379,10 +379,12 @@ class SocketBase:
     def _buffer(self, name: str) -> int:
         """The size of a buffer that is not what the settings say, 0 where it is."""
         connection = self._connection
-        if connection is None or self._phase is not Phase.CONNECTED:
+        if connection is None:
             return 0
         if connection.config.round_buffers:
             return int(getattr(connection.config, name))
+        if self._phase is not Phase.CONNECTED:
+            return 0
         if getattr(connection.config, name):
             return 0
         # It follows what the connection needs.

@@ -59,6 +59,12 @@ def test_buffers_are_rounded_up_to_whole_segments() -> None:
     shows(OPEN, round_buffers=False)
 
 
+def test_buffers_are_rounded_up_where_syns_have_crossed() -> None:
+    crossed = DIAL + CONNECT + "+0 " + SYN + "+.1 < S 0:0(0) win 32767 <mss 1460,sackOK,eol,eol>\n"
+    rounded = "+0 getsockopt(3, SOL_SOCKET, SO_RCVBUF, [65700], [4]) = 0\n"
+    shows(crossed + "+0 > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,eol,eol>\n" + rounded, round_buffers=False)
+
+
 def test_a_window_that_the_field_cannot_tell_is_accepted_all_the_same() -> None:
     # RCV.NXT + 65700 - 1 is within, one more is not: only the first is challenged (RFC 5961 §3.2).
     shows(
