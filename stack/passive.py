@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ao.messages import MessageKind
 from ao.mkt import MktTable
 from ao.reasons import AoDrop
@@ -11,7 +13,6 @@ from edo.fast import read_options
 from edo.options import Options
 from edo.reasons import EdoDrop
 
-from .config import TcpConfig
 from .cookies import stamp, unstamp
 from .fastopen_server import judge
 from .flow import Flow
@@ -21,10 +22,9 @@ from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .listener import OOB_WAIT, Listener, PendingSyn, message_out_of_band
 from .ports import FlowKey
-from .protection import Protection, Verdict
+from .protection import Protection, Verdict, locate_ao
 from .ratelimit import RateLimit
 from .run import ACK, AE, CWR, ECE, FIN, RST, SYN, Run
-from .security import Security
 from .segment import Segment
 from .syn_cache import SynCache
 
@@ -51,8 +51,12 @@ class Passive:
         segment.options = read_options(segment.tcp, segment.spans, stack.points)
         clear = listener.security.protect == "none"
         if listener.full or not stack.memory.admits_syn() or (clear and not self._half_open.room()):
-            if clear and not listener.queue_full and (listener.config or stack.config).syn_cookies:
-                self._send_cookie(listener.config, key, segment, now)
+            if (
+                not listener.security.agrees
+                and not listener.queue_full
+                and (listener.config or stack.config).syn_cookies
+            ):
+                self._send_cookie(listener, key, segment, now)
             else:
                 stack.note("backlog_full" if listener.full else "no_memory")
             return
@@ -68,12 +72,22 @@ class Passive:
                 return
         self.open(listener, key, segment, None, segment.ip_octets, now)
 
-    def _send_cookie(self, config: TcpConfig | None, key: FlowKey, segment: Segment, now: float) -> None:
-        """Answer a SYN without keeping anything of it (RFC 4987 §3.6)."""
+    def _send_cookie(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> None:
+        """Answer a SYN without keeping anything of it (RFC 4987 §3.6); under a key if the peer has one."""
         stack = self._stack
-        stack.counters["cookies_sent"] += 1
         cookie = stack.cookies.make(key, segment.seq, segment.options, now)
-        flow = stack.new_flow(key, Security(), active=False, now=now, iss=cookie, config=config)
+        flow = self._cookie_flow(listener, key, cookie, now)
+        protection: ConfiguredProtection | None = None
+        if listener.security.keys is not None:
+            protection, verdict = self._configured(listener.security.keys, flow, segment)
+            if protection is None and verdict is None and listener.security.policy == "require":
+                verdict = AoDrop.ao_required
+            if isinstance(verdict, AoDrop | EdoDrop):
+                stack.note(str(verdict))
+                return
+        stack.counters["cookies_sent"] += 1
+        if protection is not None:
+            ConfiguredHandshake(flow, protection).learn(segment)
         syn = _syn_run(segment)
         # No cookie has room for what accurate ECN agrees on: the offer is taken for the old one (RFC 9768 §3.1.1).
         syn.flags &= ~AE
@@ -93,7 +107,7 @@ class Passive:
         stack = self._stack
         irs = (segment.seq - 1) & 0xFFFFFFFF
         iss = (segment.ack - 1) & 0xFFFFFFFF
-        if listener.security.protect != "none":
+        if listener.security.agrees:
             return False
         if not (listener.config or stack.config).syn_cookies:
             return False
@@ -104,12 +118,18 @@ class Passive:
             # Its peer believes that it stands: it repeats what it has to say, and by then there may be room.
             stack.note("accept_queue_full" if listener.queue_full else "no_memory")
             return True
+        flow = self._cookie_flow(listener, key, iss, now)
+        flow.handshake = Handshake(flow, listener.security.protect)
+        if listener.security.keys is not None:
+            # A cookie alone lets nobody in: the ISNs of which it tells give the keys (RFC 5925 §5.2).
+            refused = self._resume(listener.security.keys, listener.security.policy, flow, segment, irs)
+            if refused is not None:
+                stack.note(str(refused))
+                return True
         stack.counters["cookies_good"] += 1
         options = read_options(segment.tcp, segment.spans, stack.points)
         scale, sack, ecn = (None, False, False) if options.ts_val is None else unstamp(options.ts_ecr)
         syn = Options(mss=mss, wscale=scale, sack_permitted=sack, ts_val=options.ts_val)
-        flow = stack.new_flow(key, Security(), active=False, now=now, iss=iss, config=listener.config)
-        flow.handshake = Handshake(flow)
         # When the SYN came is not known: a second ago, which is what RFC 6298 §2.1 starts from.
         connection = flow.connection
         flags = SYN | (ECE | CWR if ecn else 0)
@@ -119,6 +139,36 @@ class Passive:
         listener.opened(flow)
         flow.receive(segment, now)
         return True
+
+    def _cookie_flow(self, listener: Listener, key: FlowKey, iss: int, now: float) -> Flow:
+        """The connection of a cookie, which has no room for what EDO agrees on."""
+        security = (
+            listener.security if listener.security.protect == "none" else replace(listener.security, edo="off")
+        )
+        return self._stack.new_flow(key, security, active=False, now=now, iss=iss, config=listener.config)
+
+    @staticmethod
+    def _resume(table: MktTable, policy: str, flow: Flow, segment: Segment, irs: int) -> Verdict:
+        """Give a cookie's connection the keys under which its ACK verifies; the reason where it does not."""
+        pair = SocketPair(*flow.key)
+        mkt = table.outgoing(pair)
+        if mkt is None:
+            return None if policy == "prefer" and not table.required(pair) else AoDrop.ao_required
+        place = locate_ao(segment)
+        if not isinstance(place, tuple):
+            return place or AoDrop.ao_required
+        key_ids = segment.tcp[place[0] + 2], segment.tcp[place[0] + 3]
+        trial, protection = (
+            ConfiguredProtection(table, mkt, pair, flow.connection.iss, flow.edo.dialect) for _ in range(2)
+        )
+        # The connection verifies it again when it takes it, and counts it.
+        trial.both_known(irs, *key_ids)
+        verdict = trial.open(segment, irs + 1)
+        if isinstance(verdict, AoDrop | EdoDrop):
+            return verdict
+        protection.both_known(irs, *key_ids)
+        flow.handshake = ConfiguredHandshake(flow, protection)
+        return None
 
     @staticmethod
     def _keeps_record(flow: Flow, listener: Listener) -> bool:
