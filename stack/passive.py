@@ -35,11 +35,12 @@ _REFUSALS_PER_SECOND = 100
 
 
 class Passive:
-    """Opens connections for the listeners of one stack."""
+    """Opens connections for the listeners of one stack; ``refused``: who was last, by the reason for the drop."""
 
     def __init__(self, stack: Ground, half_open: SynCache) -> None:
         self._stack = stack
         self._half_open = half_open
+        self.refused: dict[str, FlowKey] = {}
         self._agreements = RateLimit(_AGREEMENTS_PER_SECOND, _AGREEMENTS_PER_SECOND)
         self._refusals = RateLimit(_REFUSALS_PER_SECOND, _REFUSALS_PER_SECOND)
 
@@ -83,7 +84,7 @@ class Passive:
             if protection is None and verdict is None and listener.security.policy == "require":
                 verdict = AoDrop.ao_required
             if isinstance(verdict, AoDrop | EdoDrop):
-                stack.note(str(verdict))
+                self._drop(key, verdict)
                 return
         stack.counters["cookies_sent"] += 1
         if protection is not None:
@@ -124,7 +125,7 @@ class Passive:
             # A cookie alone lets nobody in: the ISNs of which it tells give the keys (RFC 5925 §5.2).
             refused = self._resume(listener.security.keys, listener.security.policy, flow, segment, irs)
             if refused is not None:
-                stack.note(str(refused))
+                self._drop(key, refused)
                 return True
         stack.counters["cookies_good"] += 1
         options = read_options(segment.tcp, segment.spans, stack.points)
@@ -148,7 +149,7 @@ class Passive:
         return self._stack.new_flow(key, security, active=False, now=now, iss=iss, config=listener.config)
 
     @staticmethod
-    def _resume(table: MktTable, policy: str, flow: Flow, segment: Segment, irs: int) -> Verdict:
+    def _resume(table: MktTable, policy: str, flow: Flow, segment: Segment, irs: int) -> AoDrop | EdoDrop | None:
         """Give a cookie's connection the keys under which its ACK verifies; the reason where it does not."""
         pair = SocketPair(*flow.key)
         mkt = table.outgoing(pair)
@@ -236,10 +237,10 @@ class Passive:
             table = security.keys or MktTable([])
             protection, verdict = self._configured(table, flow, segment)
             if verdict is not None and isinstance(verdict, AoDrop | EdoDrop):
-                stack.note(str(verdict))
+                self._drop(key, verdict)
                 return
             if protection is None and security.policy == "require":
-                stack.note(AoDrop.ao_required)
+                self._drop(key, AoDrop.ao_required)
                 return
         elif security.agrees:
             missing = takes(security, segment, out_of_band=hello is not None)
@@ -296,6 +297,11 @@ class Passive:
             return None, AoDrop.ao_key_not_found if table.required(pair) else None
         protection = ConfiguredProtection(table, mkt, pair, flow.connection.iss, flow.edo.dialect)
         return protection, protection.open(segment, segment.seq)
+
+    def _drop(self, key: FlowKey, reason: AoDrop | EdoDrop) -> None:
+        """Drop a segment of no connection, silently."""
+        self._stack.note(str(reason))
+        self.refused[str(reason)] = key
 
     def _refuse(self, flow: Flow, segment: Segment, now: float) -> None:
         """RST to a SYN that ``require`` cannot accept, so that its sender learns it at once (profile.md §2)."""

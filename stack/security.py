@@ -93,7 +93,7 @@ class Security:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
 
         if self.accept_icmps and self.protect == "none":
-            raise ValueError("accept-icmps: without protection no ICMP error is ignored")
+            raise ValueError("accept_icmps: without protection no ICMP error is ignored")
 
     @property
     def agrees(self) -> bool:

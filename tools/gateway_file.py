@@ -29,8 +29,9 @@ _FORWARD_KEYS: Final = {
     "confirm": str,
     "edo": str,
     "keys": str,
+    "accept_icmps": bool,
 }
-_TYPES: Final = {str: "a string", list: "a list of strings", int: "a whole number"}
+_TYPES: Final = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
 
 
 class GatewayFileError(ValueError):
@@ -143,7 +144,7 @@ class _Reader:
             if key not in known:
                 raise self._error(f"unknown key {key!r} (known: {', '.join(known)})", name, number, key)
             kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
-            right = isinstance(value, kinds) and not isinstance(value, bool)
+            right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
             if right and isinstance(value, list):
                 right = all(isinstance(item, str) for item in value)
             if not right:
@@ -181,6 +182,7 @@ class _Reader:
                 group=listed(table.get("group")),
                 suite=listed(table.get("suite")),
                 confirm=table.get("confirm"),
+                accept_icmps=table.get("accept_icmps", False),
                 notice=self._notice,
             )
         except Fault as fault:

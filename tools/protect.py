@@ -38,6 +38,7 @@ def check_security(
     group: str | None = None,
     suite: str | None = None,
     confirm: str | None = None,
+    accept_icmps: bool = False,
     notice: Callable[[str], None] | None = None,
 ) -> Security:
     """Return the Security of these values.
@@ -63,6 +64,7 @@ def check_security(
             policy=policy,
             edo=edo,
             confirm=confirm,
+            accept_icmps=accept_icmps,
             placements=_names("placement", placement, ("auto",)),
             groups=_names("group", group, ("x25519",)),
             suites=_names("suite", suite, DEFAULT_SUITES),

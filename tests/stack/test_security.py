@@ -28,6 +28,7 @@ ENCRYPTING = MktTable([Mkt("sealed", 1, 1, b"secret", encrypt="aes-128-ctr")])
         ({"suites": ("aes-128-cmac-96+rc4",)}, "suite: cipher 'rc4'"),
         ({"protect": "ao-enc-dh", "edo": "off"}, "EDO cannot be off"),
         ({"protect": "ao"}, "needs configured keys"),
+        ({"accept_icmps": True}, "accept_icmps: without protection"),
         ({"protect": "ao-enc-dh", "keys": KEYS}, "takes no configured keys"),
         ({"protect": "ao", "keys": ENCRYPTING}, "'sealed' encrypts"),
     ],

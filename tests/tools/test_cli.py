@@ -47,6 +47,7 @@ def call(*arguments: str) -> Result:
         ([*SERVE, "--protect", "ao-enc-dh", "--edo", "off"], "--edo: ao-enc-dh needs extended options"),
         ([*SERVE, "--edo", "on"], "--edo: 'on' is not one of"),
         ([*SERVE, "--policy", "never"], "--policy: 'never' is not one of require, prefer"),
+        ([*SERVE, "--accept-icmps"], "--accept-icmps: without protection no ICMP error is ignored"),
         ([*SERVE, "--confirm", "late"], "--confirm: 'late' is not one of early, wait"),
         ([*SERVE, "--placement", "compact"], "--placement: 'compact' is not one of auto, syn, late"),
         ([*SERVE, "--placement", "syn,syn"], "--placement: 'syn,syn' names one twice"),

@@ -46,6 +46,7 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert web.listen == Endpoint(True, "127.0.0.1", 8080)
     assert web.connect == Endpoint(False, "10.8.0.2", 80)
     assert web.source == ("10.9.0.2", 4000)
+    assert not web.security.accept_icmps
     assert (web.security.protect, web.security.policy, web.security.confirm) == ("ao-enc-dh", "prefer", "wait")
     assert web.security.placements == ("late", "syn")
     assert back == Forward(
@@ -99,6 +100,7 @@ def changed(old: str, new: str) -> str:
         (changed('["late", "syn"]', '"late,never"'), 14, "placement: 'never' is not one of"),
         (changed('"x25519"', '"x25520"'), 15, "group: 'x25520' is not one of"),
         (changed("+aes-128-ctr", "+rot13"), 16, "suite: cipher 'rot13'"),
+        (changed('confirm = "wait"', 'accept_icmps = "yes"'), 17, "accept_icmps must be true or false"),
         (changed('confirm = "wait"', 'confirm = "wait"\nedo = "off"'), 18, "edo: .* cannot be off"),
         (changed("stack:[fd09::2]:80", "stack:10.9.0.2:80\"\nname = \"web"), 21, "'web' is used twice"),
         ("[tun]\naddr = ['10.0.0.2/24']\n", 1, r"no \[\[forward\]\]"),
@@ -124,6 +126,11 @@ def keyed(tmp_path: Path, keys: str, mode: int = 0o600) -> Path:
     (tmp_path / "keys.toml").write_text(keys)
     (tmp_path / "keys.toml").chmod(mode)
     return write(tmp_path, changed('"ao-enc-dh"', '"ao"\nkeys = "keys.toml"'))
+
+
+def test_icmp_is_believed_where_the_file_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path, changed('confirm = "wait"', "accept_icmps = true"))
+    assert load(path).forwards[0].security.accept_icmps
 
 
 def test_keys_beside_the_file(tmp_path: Path) -> None:

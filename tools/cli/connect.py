@@ -79,6 +79,7 @@ def connect(
     group: options.Group = None,
     suite: options.SuiteOption = None,
     confirm: options.Confirm = None,
+    accept_icmps: options.AcceptIcmps = False,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     json: options.Json = False,
@@ -94,7 +95,7 @@ def connect(
         options.wrong(f"--timeout: {timeout:g} is not above 0")
     options.port(port, 0)
     link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
-    security = options.security(protect, policy, edo, keys, placement, group, suite, confirm)
+    security = options.security(protect, policy, edo, keys, placement, group, suite, confirm, accept_icmps)
     running.require_device()
     generated = octets is not None
 

@@ -131,6 +131,14 @@ Confirm = Annotated[
         rich_help_panel=_PROTECTION,
     ),
 ]
+AcceptIcmps = Annotated[
+    bool,
+    typer.Option(
+        "--accept-icmps",
+        help="Believe ICMP errors under TCP-AO too; by default they are ignored and counted.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON line per finished connection.")]
 
 
@@ -183,6 +191,7 @@ def security(
     group: str | None,
     suite: str | None,
     confirm: str | None,
+    accept_icmps: bool,
 ) -> Security:
     """Return the checked protection options."""
     try:
@@ -195,10 +204,11 @@ def security(
             group=group,
             suite=suite,
             confirm=confirm,
+            accept_icmps=accept_icmps,
             notice=notice,
         )
     except Fault as fault:
-        wrong(f"--{fault.option}: {fault}")
+        wrong(f"--{fault.option.replace('_', '-')}: {fault}")
     except KeyFileError as error:
         wrong(str(error))
 

@@ -56,10 +56,14 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
 async def keyed(
     network: Interface, tables: Mapping[str, MktTable], path: Path | None, tun: str
 ) -> AsyncIterator[None]:
-    """Inside, configured keys change on time and by ``edotun keys``, at ``path`` or the default for the device."""
+    """Inside, configured keys change on time and by ``edotun keys``, at ``path`` or the default for the device.
+
+    What does not verify is told, a line a second and reason.
+    """
     if not tables:
         yield
         return
+    from tun.aolog import tell_drops
     from tun.keyclock import keep_time
 
     from ..control.orders import Keys
@@ -67,6 +71,7 @@ async def keyed(
     from ..control.server import control
 
     async with AsyncExitStack() as ends:
+        await ends.enter_async_context(tell_drops(network.stack, notice))
         await ends.enter_async_context(keep_time(network.stack, tuple(tables.values())))
         where = path or default_path(tun)
         try:

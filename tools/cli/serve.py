@@ -70,6 +70,7 @@ def serve(
     group: options.Group = None,
     suite: options.SuiteOption = None,
     confirm: options.Confirm = None,
+    accept_icmps: options.AcceptIcmps = False,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     json: options.Json = False,
@@ -78,7 +79,7 @@ def serve(
     handler, default_port = _handler(service, octets)
     options.port(port, 1)
     link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
-    security = options.security(protect, policy, edo, keys, placement, group, suite, confirm)
+    security = options.security(protect, policy, edo, keys, placement, group, suite, confirm, accept_icmps)
     running.require_device()
     number = port if port is not None else default_port
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)
