@@ -33,6 +33,9 @@ _AGREEMENTS_PER_SECOND = 200
 # Resets a second that tell why a SYN cannot be accepted under ``require`` (profile.md §2).
 _REFUSALS_PER_SECOND = 100
 
+# Modes in which a full backlog is served by cookies: those of which a cookie's ACK proves all that a SYN has to.
+_BY_COOKIES = frozenset({"none", "ao"})
+
 
 class Passive:
     """Opens connections for the listeners of one stack; ``refused``: who was last, by the reason for the drop."""
@@ -53,7 +56,7 @@ class Passive:
         clear = listener.security.protect == "none"
         if listener.full or not stack.memory.admits_syn() or (clear and not self._half_open.room()):
             if (
-                not listener.security.agrees
+                listener.security.protect in _BY_COOKIES
                 and not listener.queue_full
                 and (listener.config or stack.config).syn_cookies
             ):
@@ -108,7 +111,7 @@ class Passive:
         stack = self._stack
         irs = (segment.seq - 1) & 0xFFFFFFFF
         iss = (segment.ack - 1) & 0xFFFFFFFF
-        if listener.security.agrees:
+        if listener.security.protect not in _BY_COOKIES:
             return False
         if not (listener.config or stack.config).syn_cookies:
             return False
