@@ -45,6 +45,7 @@ nc netcat-openbsd
 nginx nginx-light
 sshd openssh-server
 scp openssh-client
+bird bird2
 EOF
 
 [ -z "$needed$useful" ] && exit 0
@@ -59,7 +60,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     fi
     # shellcheck disable=SC2086  # the names are separate words
     apt-get update -qq && apt-get install -y -qq --no-install-recommends $needed $useful >/dev/null || exit
-    for service in nginx:nginx-light ssh:openssh-server; do
+    for service in nginx:nginx-light ssh:openssh-server bird:bird2; do
         case "$useful " in
         *" ${service#*:} "*)
             for disable in "systemctl --quiet disable ${service%:*}" "update-rc.d ${service%:*} disable"; do

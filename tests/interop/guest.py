@@ -201,6 +201,40 @@ def run(order, say):
     say({"event": "done", "bytes": moved, "error": error, "ao": info, "seconds": time.monotonic() - started})
 
 
+def pump(one, other):
+    """Carry octets from one socket to the other, and the end of them."""
+    try:
+        while data := one.recv(BLOCK):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_WR)
+    except OSError:
+        for sock in (one, other):
+            sock.close()
+
+
+def relay(order, say):
+    """Hold the keys for a daemon that cannot: accept under TCP-AO, connect to the daemon in clear, and carry."""
+    with open_socket({**order, "timeout": None}) as listener:
+        listener.bind((order["local"], order["port"]))
+        listener.listen(8)
+        say({"event": "listening"})
+        while True:
+            far, _ = listener.accept()
+            near = socket.create_connection(tuple(order["to"]), source_address=(order["source"], 0))
+            for pair in ((far, near), (near, far)):
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+
+
+def execute(order, say):
+    """Run a program of the guest, or with ``stay`` start it."""
+    if order.get("stay"):
+        subprocess.Popen(order["argv"])
+        say({"event": "started"})
+    else:
+        done = subprocess.run(order["argv"], check=False, capture_output=True, text=True)
+        say({"event": "ran", "status": done.returncode, "output": done.stdout + done.stderr})
+
+
 def serve(control):
     lock = threading.Lock()
     out = control.makefile("w")
@@ -221,12 +255,14 @@ def serve(control):
         elif order["do"] == "halt":
             return False
         else:
-            threading.Thread(target=run, args=(order, say), daemon=True).start()
+            work = {"relay": relay, "execute": execute}.get(order["do"], run)
+            threading.Thread(target=work, args=(order, say), daemon=True).start()
     return True
 
 
 def network(options):
-    for kind, at in (("proc", "/proc"), ("sysfs", "/sys")):
+    # All else is the host's, read-only.
+    for kind, at in (("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/run")):
         subprocess.run(["mount", "-t", kind, kind, at], check=True)
 
     def ip(*words):
@@ -246,6 +282,7 @@ def main():
         parser.add_argument(name, required=True)
     # The kernel adds words of its own to ours.
     options, _ = parser.parse_known_args()
+    os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     network(options)
     with socket.create_server(("0.0.0.0", CONTROL_PORT)) as listener:
         print("ready", flush=True)

@@ -122,6 +122,19 @@ class Guest:
         """Have the guest connect to the stack, from ``isn`` where that is given."""
         return self._send(self._order("connect", port, role, keys, v6, more))
 
+    async def relay(self, port: int, *keys: GuestKey, to: tuple[str, int], source: str) -> None:
+        """Have the guest accept under TCP-AO and carry each connection on to ``to``, from ``source``, in clear."""
+        order = {**self._order("relay", port, "relay", keys, False, {}), "to": to, "source": source}
+        answer = await self._send(order).get()
+        assert answer["event"] == "listening", answer
+
+    async def execute(self, *argv: str, stay: bool = False) -> str:
+        """Run a program in the guest and return what it prints; or start one that stays."""
+        answer = await self._send({"do": "execute", "argv": argv, "stay": stay}).get()
+        assert answer.get("status", 0) == 0, answer
+        output: str = answer.get("output", "")
+        return output
+
     def _order(
         self, do: str, port: int, role: str, keys: tuple[GuestKey, ...], v6: bool, more: dict[str, Any]
     ) -> dict[str, Any]:
@@ -163,7 +176,7 @@ async def guest(space: Namespace) -> AsyncIterator[Guest]:
         "exec",
         space.name,
         str(path),
-        *["mem=192M", "quiet", "rootfstype=hostfs", "ro", "con=null", "con0=null,fd:1", "ssl=null"],
+        *["mem=256M", "quiet", "rootfstype=hostfs", "ro", "con=null", "con0=null,fd:1", "ssl=null"],
         "vec0:transport=tap,ifname=tapG,depth=128",
         *init.split(),
         stdin=asyncio.subprocess.DEVNULL,

@@ -24,7 +24,7 @@ from tests.interop.peer import GUEST, STACK, STACK6, GuestKey, guest, prepare
 from tests.interop.world import World, world
 from tun.netns import Namespace
 
-pytestmark = pytest.mark.tun
+pytestmark = [pytest.mark.tun, pytest.mark.programs("ip", "ethtool")]
 
 KERNEL_MACS = {
     "hmac-sha-1-96": "hmac(sha1)",
