@@ -26,8 +26,10 @@ _NO_STATE = {"drops", "now", "heard_at", "_last", "challenges", "challenge_from"
 
 
 def security(send: int, recv: int, **fields: object) -> Security:
-    """Mode ``ao`` with one key for any peer."""
-    return Security("ao", keys=MktTable([Mkt("key", send, recv, b"testvector", **fields)]))  # type: ignore[arg-type]
+    """Mode ``ao`` with a key for any peer, and a second one, of the next ids, for which nobody asks."""
+    keys = [Mkt("key", send, recv, b"testvector", **fields)]  # type: ignore[arg-type]
+    keys.append(Mkt("other", send + 1, recv + 1, b"another", **fields))  # type: ignore[arg-type]
+    return Security("ao", keys=MktTable(keys))
 
 
 class Standing:
@@ -86,9 +88,11 @@ class Standing:
         return {name: n - before[name] for name, n in self.counted.items() if n != before[name]}
 
     def state(self) -> dict[str, object]:
-        """Every state variable of the server's connection, and the ids of the keys in use."""
+        """Every state variable of the server's connection, the ids of the keys in use and of those last heard."""
         found = dict(_scalars(self.flow.connection))
         found["keys"] = self.flow.protection.key_ids
+        ring = self.flow.protection.ring
+        found["heard"] = (ring.heard, ring.heard_rnext)
         return found
 
     # --- the attacker ------------------------------------------------------------------------------------

@@ -141,13 +141,29 @@ def test_the_runs_show_every_kind_of_segment() -> None:
         pass
     before = len(watched.wire.sent)
     watched.wire.run(30.0)
-    assert len(watched.wire.sent) > before or not client.flow.connection.config.keepalive_time
+    assert len(watched.wire.sent) > before, "nothing was said for 30 s: keepalives"
     client.write_eof()
     watched.wire.run(1.0)
     server.abort()
     watched.wire.run(10.0)
     assert watched.faults == []
     assert {"SYN", "ACK", "text", "FIN", "RST"} <= watched.recomputed.kinds
+
+
+@pytest.mark.parametrize("lossy", [0.0, 0.2])
+def test_crossed_syns_are_signed_and_verified(lossy: float) -> None:
+    """All four traffic keys are in use then (RFC 5925 §5.2; RFC 9293 §3.5, Figure 7)."""
+    watched = Watched(5, lossy)
+    wire = watched.wire
+    client, server = both()
+    one = wire.client.connect(("10.0.0.2", 80), security=client, now=wire.now, local_port=90)
+    other = wire.server.connect(("10.0.0.1", 90), security=server, now=wire.now, local_port=80)
+    one.write(b"from one")
+    other.write(b"from the other")
+    wire.run(60.0)
+    assert (other.read(), one.read()) == (b"from one", b"from the other")
+    assert watched.faults == []
+    assert {end.report()["mode"] for end in (one, other)} == {"ao"}
 
 
 @pytest.mark.parametrize("from_client", [True, False])
