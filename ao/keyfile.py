@@ -13,9 +13,12 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+from .identifier import KeyFault, Network
 from .keylines import KeyLines
 from .lifetime import Lifetime
-from .mkt import Mkt, MktConflict, MktError, MktTable, Nat, Network
+from .md5 import NAME as MD5
+from .md5 import Md5Conflict, Md5Key, Md5Table
+from .mkt import Mkt, MktConflict, MktTable, Nat
 
 _SECRETS = ("secret", "secret_hex", "secret_file")
 _KEYS = (
@@ -33,6 +36,7 @@ _KEYS = (
     "encrypt",
     "nat",
 )
+_MD5_KEYS = ("name", "peer", "peer_port", "local", "local_port", *_SECRETS, "mac")
 _LIFETIMES = ("send_from", "send_until", "accept_from", "accept_until")
 _DEFAULT_CIPHER = "aes-128-ctr"
 
@@ -56,14 +60,29 @@ def load(
 
     A file that holds a secret must not be readable by group or others; without ``strict_permissions`` that is
     only told. ``notice`` is called with one line for that, and where the newline that ends a ``secret_file`` was
-    left out. Raises KeyFileError.
+    left out. Raises KeyFileError, for a key of TCP-MD5 too.
     """
-    return _KeyFile(Path(path), strict_permissions, notice or (lambda _: None)).read()
+    return [key for key in _read_keys(path, strict_permissions, notice, md5=False) if isinstance(key, Mkt)]
+
+
+def load_with_md5(
+    path: str | os.PathLike[str], *, strict_permissions: bool = True, notice: Callable[[str], None] | None = None
+) -> tuple[list[Mkt], list[Md5Key]]:
+    """As ``load``, of a file that may hold keys of TCP-MD5 too (RFC 2385): with ``mac = "md5"`` and without ids."""
+    keys = _read_keys(path, strict_permissions, notice, md5=True)
+    return [key for key in keys if isinstance(key, Mkt)], [key for key in keys if isinstance(key, Md5Key)]
+
+
+def _read_keys(
+    path: str | os.PathLike[str], strict_permissions: bool, notice: Callable[[str], None] | None, *, md5: bool
+) -> list[Mkt | Md5Key]:
+    return _KeyFile(Path(path), strict_permissions, notice or (lambda _: None), md5).read()
 
 
 class _KeyFile:
-    def __init__(self, path: Path, strict_permissions: bool, notice: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, strict_permissions: bool, notice: Callable[[str], None], md5: bool) -> None:
         self._path = path
+        self._md5 = md5
         self._strict = strict_permissions
         self._notice = notice
         self._lines = KeyLines("")
@@ -71,7 +90,7 @@ class _KeyFile:
     def _error(self, line: int, fault: str) -> KeyFileError:
         return KeyFileError(f"{self._path}:{line}: {fault}")
 
-    def read(self) -> list[Mkt]:
+    def read(self) -> list[Mkt | Md5Key]:
         try:
             octets, mode = _read(self._path)
         except OSError as error:
@@ -95,9 +114,9 @@ class _KeyFile:
             for key in ("secret", "secret_hex"):
                 if key in table:
                     self._permissions(self._path, mode, self._lines.key(index, key))
-        mkts = [self._tuple(index, table) for index, table in enumerate(tables)]
-        self._conflicts(mkts)
-        return mkts
+        keys = [self._key(index, table) for index, table in enumerate(tables)]
+        self._conflicts(keys)
+        return keys
 
     def _syntax(self, text: str, fault: str) -> KeyFileError:
         place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", fault)
@@ -112,10 +131,10 @@ class _KeyFile:
                 raise self._error(line, fault)
             self._notice(f"{self._path}:{line}: {fault}")
 
-    def _tuple(self, index: int, table: Mapping[str, Any]) -> Mkt:
+    def _key(self, index: int, table: Mapping[str, Any]) -> Mkt | Md5Key:
         try:
-            return self._make(index, table)
-        except (_Fault, MktError) as error:
+            return self._make_md5(index, table) if table.get("mac") == MD5 else self._make(index, table)
+        except (_Fault, KeyFault) as error:
             key = error.key if isinstance(error, _Fault) else error.field
             if key == "secret":
                 key = next((name for name in _SECRETS if name in table), "")
@@ -149,6 +168,22 @@ class _KeyFile:
             lifetime=_lifetime(table),
         )
 
+    def _make_md5(self, index: int, table: Mapping[str, Any]) -> Md5Key:
+        if not self._md5:
+            raise _Fault("mac", "a key of TCP-MD5, which is not TCP-AO (mode md5 takes it)")
+        for key in table:
+            if key not in _MD5_KEYS:
+                known = key in _KEYS or key in _LIFETIMES
+                raise _Fault(key, "a key of TCP-MD5 has none" if known else "not known in [[mkt]]")
+        return Md5Key(
+            name=_text(table, "name", MD5),
+            secret=self._secret(index, table),
+            peer=_network(table, "peer"),
+            peer_port=_optional_integer(table, "peer_port"),
+            local=_network(table, "local"),
+            local_port=_optional_integer(table, "local_port"),
+        )
+
     def _secret(self, index: int, table: Mapping[str, Any]) -> bytes:
         given = [key for key in _SECRETS if key in table]
         if len(given) != 1:
@@ -175,18 +210,24 @@ class _KeyFile:
             self._notice(f"{self._path}:{line}: the newline that ends {path} is not part of the secret")
         return octets
 
-    def _conflicts(self, mkts: list[Mkt]) -> None:
+    def _conflicts(self, keys: list[Mkt | Md5Key]) -> None:
         try:
-            MktTable(mkts)
+            MktTable(key for key in keys if isinstance(key, Mkt))
+            Md5Table(key for key in keys if isinstance(key, Md5Key))
         except MktConflict as conflict:
-            # Equal tuples are found by identity: two tables may say the same.
-            one, other = sorted(
-                next(index for index, mkt in enumerate(mkts) if mkt is clashing)
-                for clashing in (conflict.one, conflict.other)
-            )
+            one, other = _places(keys, conflict.one, conflict.other)
             first = self._lines.key(one, conflict.field)
-            fault = f"{conflict.field}: {getattr(mkts[other], conflict.field)} is that of line {first} for one peer"
+            fault = f"{conflict.field}: {getattr(keys[other], conflict.field)} is that of line {first} for one peer"
             raise self._error(self._lines.key(other, conflict.field), fault) from None
+        except Md5Conflict as conflict:
+            one, other = _places(keys, conflict.one, conflict.other)
+            fault = f"a key of TCP-MD5 for the same connections as that of line {self._lines.key(one, '')}"
+            raise self._error(self._lines.key(other, ""), fault) from None
+
+
+def _places(keys: list[Mkt | Md5Key], *clashing: Mkt | Md5Key) -> list[int]:
+    """Where keys stand, in order; found by identity: two tables may say the same."""
+    return sorted(next(index for index, key in enumerate(keys) if key is one) for one in clashing)
 
 
 def _read(path: Path) -> tuple[bytes, int]:

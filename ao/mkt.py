@@ -6,17 +6,14 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
 
 from .cipher import CIPHERS_BY_NAME
+from .identifier import ByPeer, KeyFault, Network, check, matches, narrowness
 from .lifetime import ALWAYS, Lifetime
 from .macs import MACS, MacAlgorithm
 from .traffic_keys import SocketPair
 
-Network = IPv4Network | IPv6Network
-
 _MOST_ID = 255
-_MOST_PORT = 65535
 
 
 class Nat(StrEnum):
@@ -26,14 +23,6 @@ class Nat(StrEnum):
     local = "local"
     remote = "remote"
     both = "both"
-
-
-class MktError(ValueError):
-    """A master key tuple that cannot be; ``field`` names the part at fault."""
-
-    def __init__(self, field: str, fault: str) -> None:
-        super().__init__(f"{field}: {fault}")
-        self.field = field
 
 
 class MktConflict(ValueError):
@@ -56,7 +45,7 @@ class Mkt:
     ``peer`` and ``local`` are networks, None for any; ports 1-65535, None for any. ``send_id`` goes into the KeyID
     of what is sent, ``recv_id`` is the KeyID of what is accepted, 0-255. ``secret`` is the master key, 1 octet or
     more. ``mac`` names an algorithm of ``ao.macs``, ``mac_octets`` its length in the option (None: the
-    algorithm's own), ``encrypt`` a cipher of ``ao.cipher`` or None, ``lifetime`` when it serves. Raises MktError.
+    algorithm's own), ``encrypt`` a cipher of ``ao.cipher`` or None, ``lifetime`` when it serves. Raises KeyFault.
     """
 
     name: str
@@ -77,26 +66,22 @@ class Mkt:
     def __post_init__(self) -> None:
         for name, key_id in (("send_id", self.send_id), ("recv_id", self.recv_id)):
             if not 0 <= key_id <= _MOST_ID:
-                raise MktError(name, f"{key_id} is not in 0-{_MOST_ID}")
-        for name, port in (("peer_port", self.peer_port), ("local_port", self.local_port)):
-            if port is not None and not 1 <= port <= _MOST_PORT:
-                raise MktError(name, f"{port} is not in 1-{_MOST_PORT}")
+                raise KeyFault(name, f"{key_id} is not in 0-{_MOST_ID}")
+        check(self)
         if not self.secret:
-            raise MktError("secret", "the key is empty")
+            raise KeyFault("secret", "the key is empty")
         if self.mac not in MACS:
-            raise MktError("mac", f"{self.mac!r} is not one of {', '.join(MACS)}")
+            raise KeyFault("mac", f"{self.mac!r} is not one of {', '.join(MACS)}")
         lengths = MACS[self.mac].lengths
         if self.mac_octets is not None and self.mac_octets not in lengths:
             allowed = f"{lengths[0]}" if len(lengths) == 1 else f"in {lengths[0]}-{lengths[-1]}"
-            raise MktError("mac_octets", f"{self.mac_octets} is not {allowed}, as {self.mac} has it")
+            raise KeyFault("mac_octets", f"{self.mac_octets} is not {allowed}, as {self.mac} has it")
         if self.encrypt is not None and self.encrypt not in CIPHERS_BY_NAME:
-            raise MktError("encrypt", f"{self.encrypt!r} is not one of {', '.join(CIPHERS_BY_NAME)}")
-        if self.peer is not None and self.local is not None and self.peer.version != self.local.version:
-            raise MktError("local", "the address family is not the peer's")
+            raise KeyFault("encrypt", f"{self.encrypt!r} is not one of {', '.join(CIPHERS_BY_NAME)}")
         # Two peers with one key and one pair of ISNs would share a keystream (profile.md §9).
         one_peer = self.peer is not None and self.peer.num_addresses == 1
         if self.encrypt is not None and self.zero_remote and not one_peer:
-            raise MktError("nat", f"{self.nat.value!r} with encryption needs one peer, not a prefix")
+            raise KeyFault("nat", f"{self.nat.value!r} with encryption needs one peer, not a prefix")
 
     @property
     def algorithm(self) -> MacAlgorithm:
@@ -120,12 +105,7 @@ class Mkt:
 
     def matches(self, pair: SocketPair) -> bool:
         """Whether the connection identifier holds ``pair``."""
-        return (
-            (self.peer_port is None or self.peer_port == pair.remote_port)
-            and (self.local_port is None or self.local_port == pair.local_port)
-            and _holds(self.peer, pair.remote)
-            and _holds(self.local, pair.local)
-        )
+        return matches(self, pair)
 
     def overlaps(self, other: Mkt) -> bool:
         """Whether some socket pair belongs to both."""
@@ -139,31 +119,12 @@ class Mkt:
         )
 
 
-def _holds(network: Network | None, address: bytes) -> bool:
-    if network is None:
-        return True
-    if network.max_prefixlen != 8 * len(address):
-        return False
-    shift = network.max_prefixlen - network.prefixlen
-    return int.from_bytes(address, "big") >> shift == int(network.network_address) >> shift
-
-
 def _ports_overlap(one: int | None, other: int | None) -> bool:
     return one is None or other is None or one == other
 
 
 def _networks_overlap(one: Network | None, other: Network | None) -> bool:
     return one is None or other is None or one.overlaps(other)
-
-
-def _narrowness(mkt: Mkt) -> tuple[int, bool, int, bool]:
-    """How narrow a connection identifier is: by peer, peer port, local address, local port."""
-    return (
-        -1 if mkt.peer is None else mkt.peer.prefixlen,
-        mkt.peer_port is not None,
-        -1 if mkt.local is None else mkt.local.prefixlen,
-        mkt.local_port is not None,
-    )
 
 
 class MktTable:
@@ -182,16 +143,9 @@ class MktTable:
         self._set(mkts)
 
     def _set(self, mkts: Iterable[Mkt]) -> None:
-        ordered = tuple(sorted(mkts, key=_narrowness, reverse=True))
-        # One look-up for each prefix length in use, the longest first; those for any peer stand under -1.
-        by_peer: dict[tuple[int, int], dict[int, list[Mkt]]] = {}
-        for mkt in ordered:
-            peer = mkt.peer
-            bits, prefix = (0, -1) if peer is None else (peer.max_prefixlen, peer.prefixlen)
-            number = 0 if peer is None else int(peer.network_address) >> (bits - prefix)
-            by_peer.setdefault((bits, prefix), {}).setdefault(number, []).append(mkt)
+        ordered = tuple(sorted(mkts, key=narrowness, reverse=True))
         self._mkts = ordered
-        self._by_peer = by_peer
+        self._by_peer = ByPeer(ordered)
         for mkt in ordered:
             self._refuse_conflicts(mkt)
 
@@ -222,22 +176,14 @@ class MktTable:
     def _refuse_conflicts(self, mkt: Mkt) -> None:
         """Compare with the tuples whose peers hold this one's; those that it holds do it from their side."""
         if mkt.peer is None:
-            near = self._holding(0, 0)
+            near = self._by_peer.holding(0, 0)
         else:
-            near = self._holding(int(mkt.peer.network_address), mkt.peer.max_prefixlen, mkt.peer.prefixlen)
+            near = self._by_peer.holding(int(mkt.peer.network_address), mkt.peer.max_prefixlen, mkt.peer.prefixlen)
         for other in near:
             if other is not mkt:
                 for kind in ("recv_id", "send_id"):
                     if getattr(mkt, kind) == getattr(other, kind) and mkt.overlaps(other):
                         raise MktConflict(other, mkt, kind, getattr(mkt, kind))
-
-    def _holding(self, peer: int, bits: int, longest: int = 128) -> Iterator[Mkt]:
-        """Yield the tuples whose peer is a prefix, of at most ``longest`` bits, of an address of ``bits`` bits."""
-        for (of_bits, prefix), networks in self._by_peer.items():
-            if of_bits == 0:
-                yield from networks[0]
-            elif of_bits == bits and prefix <= longest:
-                yield from networks.get(peer >> (bits - prefix), ())
 
     def __len__(self) -> int:
         return len(self._mkts)
@@ -247,15 +193,13 @@ class MktTable:
 
     def matching(self, pair: SocketPair) -> Iterator[Mkt]:
         """Yield the tuples whose connection identifier holds ``pair``, the narrowest first."""
-        for mkt in self._holding(int.from_bytes(pair.remote, "big"), 8 * len(pair.remote)):
-            if mkt.matches(pair):
-                yield mkt
+        yield from self._by_peer.matching(pair)
 
     def outgoing(self, pair: SocketPair) -> Mkt | None:
         """Return the tuple to begin sending under; None where none may be sent under now."""
         best = None
         for mkt in self.matching(pair):
-            if best is not None and _narrowness(mkt) != _narrowness(best):
+            if best is not None and narrowness(mkt) != narrowness(best):
                 break
             serves = mkt.lifetime.sends(self.at)
             if serves and (best is None or mkt.lifetime.send_from > best.lifetime.send_from):

@@ -99,3 +99,14 @@ def find_ao(spans: list[Span], points: CodePoints = POINTS) -> tuple[int, int]:
 def has_md5(spans: list[Span], points: CodePoints = POINTS) -> bool:
     """Whether a TCP-MD5 option is among ``spans`` (RFC 2385 §3.0)."""
     return any(kind == points.md5 for kind, _, _, _ in spans)
+
+
+def find_md5(spans: list[Span], points: CodePoints = POINTS) -> tuple[int, int]:
+    """(offset, length) in octets of the TCP-MD5 option (RFC 2385 §3.0); offset -1 for none, -2 for two."""
+    found = (-1, 0)
+    for kind, _, offset, length in spans:
+        if kind == points.md5:
+            if found[0] != -1:
+                return (-2, 0)
+            found = (offset, length)
+    return found

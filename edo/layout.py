@@ -1,7 +1,8 @@
 """What stands where in a sent header: the options inside Data Offset, the Extension, and what is behind it.
 
-Order inside: TCP-AO, ENO, MSS, window scale, SACK-permitted, timestamps, user timeout, Fast Open, SYN-EOS, [SACK,
-riders,] NOPs, EDO Supported or Extension. SACK and riders stand behind Data Offset wherever they may.
+Order inside: TCP-AO or TCP-MD5, ENO, MSS, window scale, SACK-permitted, timestamps, user timeout, Fast Open,
+SYN-EOS, [SACK, riders,] NOPs, EDO Supported or Extension. SACK and riders stand behind Data Offset wherever they
+may.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ HEADER = 20
 MOST_INSIDE = 40
 MOST_BLOCKS = 31
 MOST_HEADER = 0xFFFC
+MD5_OCTETS = 18
 NOP = b"\x01"
 
 _TIMESTAMPS = Struct(">BBII").pack
@@ -44,6 +46,7 @@ def lay_out(
     riders: tuple[bytes, ...] = (),
     dialect: Dialect = DEFAULT,
     syn: bool = False,
+    md5: bool = False,
 ) -> Plan:
     """Lay out the options of a segment, or of a run of segments that share them.
 
@@ -51,8 +54,9 @@ def lay_out(
     its MAC is left zero, as is Segment_Length of a long ``extension``: the sealer fills both. ``behind`` allows
     options behind Data Offset, which needs an Extension. ``riders`` are whole options; fragments in
     ``options.ke`` go before them. SACK blocks for which there is no room are cut from the end (RFC 2018 §4).
-    ``syn``: the segment has SYN; what does not fit yields as ``fit_syn`` says. A plan may be shared between calls:
-    nobody changes it.
+    ``syn``: the segment has SYN; what does not fit yields as ``fit_syn`` says. ``md5``: it has a TCP-MD5 option
+    (RFC 2385 §3.0), its digest zero likewise, and neither TCP-AO nor an Extension. A plan may be shared between
+    calls: nobody changes it.
 
     Raises NoRoom where what must be sent does not fit, riders inside Data Offset among it. Raises LayoutError for
     EDO Supported without SYN or beside an Extension, and for an Extension in a SYN that does not confirm SYN-EOS
@@ -70,24 +74,25 @@ def lay_out(
         and not (options.sack_permitted or options.edo_supported or options.syn_eos)
     ):
         form = 0 if extension is None else 1 if extension is Form.SHORT else 2
-        shape = (dialect, ao_octets, key_ids, form, options.ts_val is None)
+        shape = (dialect, ao_octets, key_ids, form, options.ts_val is None, md5)
         template = _TEMPLATES.get(shape) or _keep_template(shape, extension)
         return template.plan(options.ts_val, options.ts_ecr)
-    _check(options, ao_octets, extension, syn)
+    _check(options, ao_octets, extension, syn, md5)
     if options.ke:
         riders = tuple(encode(fragment, dialect.points) for fragment in options.ke) + riders
     behind = behind and extension is not None
+    signature = _signature(ao_octets, key_ids, md5, dialect)
     if syn:
         kept = () if behind else riders
-        options = fit_syn(options, ao_octets=ao_octets, extension=extension, riders=kept, dialect=dialect)
+        options = fit_syn(options, ao_octets=len(signature), extension=extension, riders=kept, dialect=dialect)
     try:
-        return _lay_out(options, ao_octets, key_ids, extension, behind, riders, dialect, syn)
+        return _lay_out(options, signature, extension, behind, riders, dialect, syn)
     except NoRoom:
         if options.user_timeout is None:
             raise
         # It is advice, and can come later (RFC 5482 §3.2).
         options = _without(options, user_timeout=True)
-        return _lay_out(options, ao_octets, key_ids, extension, behind, riders, dialect, syn)
+        return _lay_out(options, signature, extension, behind, riders, dialect, syn)
 
 
 def fit_syn(
@@ -165,7 +170,9 @@ def _fast_open(options: Options, dialect: Dialect) -> bytes:
     return fast_open_option(options.fast_open, options.fast_open_experimental, dialect.points)
 
 
-def _check(options: Options, ao_octets: int, extension: Form | None, syn: bool) -> None:
+def _check(options: Options, ao_octets: int, extension: Form | None, syn: bool, md5: bool) -> None:
+    if md5 and (ao_octets or extension is not None or options.edo_supported):
+        raise LayoutError("TCP-MD5 stands beside neither TCP-AO nor EDO")
     if ao_octets and not 4 <= ao_octets <= MOST_INSIDE:
         raise LayoutError(f"a TCP-AO option has 4 to {MOST_INSIDE} octets, not {ao_octets}")
     if options.edo_supported and (extension is not None or not syn):
@@ -183,20 +190,22 @@ def _end_octets(options: Options, extension: Form | None, dialect: Dialect) -> i
 
 def _lay_out(
     options: Options,
-    ao_octets: int,
-    key_ids: tuple[int, int],
+    signature: bytes,
     extension: Form | None,
     behind: bool,
     riders: tuple[bytes, ...],
     dialect: Dialect,
     syn: bool,
 ) -> Plan:
+    ao_octets = len(signature) if signature[:1] == bytes((dialect.points.ao,)) else 0
+    ao_offset = HEADER if ao_octets else -1
+    mac_offset = HEADER + 2 if signature and not ao_octets else -1
     if syn and extension is None and dialect.order is not OptionOrder.OWN:
-        foreign = syn_area(options, dialect, _ao(ao_octets, key_ids, dialect), riders)
+        foreign = syn_area(options, dialect, signature, riders)
         if len(foreign) <= MOST_INSIDE:
-            ao_offset = HEADER if ao_octets else -1
-            return Plan(foreign, HEADER + len(foreign), ao_offset=ao_offset, ao_octets=ao_octets)
-    head = _head(options, ao_octets, key_ids, dialect)
+            octets = HEADER + len(foreign)
+            return Plan(foreign, octets, ao_offset=ao_offset, ao_octets=ao_octets, mac_offset=mac_offset)
+    head = _head(options, signature, dialect)
     inside = list(head) if behind else [*head, *riders]
     ends = _end_octets(options, extension, dialect)
     left = MOST_INSIDE - sum(map(len, inside)) - ends
@@ -222,19 +231,20 @@ def _lay_out(
     return Plan(
         _padded(area) + extended,
         data_offset,
-        ao_offset=HEADER if ao_octets else -1,
+        ao_offset=ao_offset,
         ao_octets=ao_octets,
+        mac_offset=mac_offset,
         extension_offset=-1 if extension is None else HEADER + at,
         extension_octets=0 if extension is None else ends,
         segment_length_offset=HEADER + at + ends - 2 if extension is Form.LONG else -1,
     )
 
 
-def _head(options: Options, ao_octets: int, key_ids: tuple[int, int], dialect: Dialect) -> list[bytes]:
+def _head(options: Options, signature: bytes, dialect: Dialect) -> list[bytes]:
     """The options that always stand inside Data Offset, in their order."""
     head = []
-    if ao_octets:
-        head.append(_ao(ao_octets, key_ids, dialect))
+    if signature:
+        head.append(signature)
     if options.eno is not None:
         head.append(options.eno)
     if options.mss is not None:
@@ -254,8 +264,10 @@ def _head(options: Options, ao_octets: int, key_ids: tuple[int, int], dialect: D
     return head
 
 
-def _ao(ao_octets: int, key_ids: tuple[int, int], dialect: Dialect) -> bytes:
-    """A TCP-AO option whose MAC is zero; nothing for 0 octets."""
+def _signature(ao_octets: int, key_ids: tuple[int, int], md5: bool, dialect: Dialect) -> bytes:
+    """A TCP-AO option whose MAC is zero, or a TCP-MD5 option whose digest is; nothing for neither."""
+    if md5:
+        return bytes((dialect.points.md5, MD5_OCTETS)) + bytes(MD5_OCTETS - 2)
     if not ao_octets:
         return b""
     return bytes((dialect.points.ao, ao_octets, *key_ids)) + bytes(ao_octets - 4)
@@ -316,18 +328,19 @@ class _Template:
         return plan
 
 
-_Shape = tuple[Dialect, int, tuple[int, int], int, bool]
+_Shape = tuple[Dialect, int, tuple[int, int], int, bool, bool]
 
 _TEMPLATES: dict[_Shape, _Template] = {}
 _MOST_TEMPLATES = 256
 
 
 def _keep_template(shape: _Shape, extension: Form | None) -> _Template:
-    dialect, ao_octets, key_ids, _, plain = shape
+    dialect, ao_octets, key_ids, _, plain, md5 = shape
     options = Options(ts_val=None if plain else 0)
-    _check(options, ao_octets, extension, syn=False)
-    plan = _lay_out(options, ao_octets, key_ids, extension, False, (), dialect, False)
-    values = -1 if plain else plan.octets.index(bytes((TIMESTAMPS, 10)), ao_octets) + 2
+    _check(options, ao_octets, extension, False, md5)
+    signature = _signature(ao_octets, key_ids, md5, dialect)
+    plan = _lay_out(options, signature, extension, False, (), dialect, False)
+    values = -1 if plain else plan.octets.index(bytes((TIMESTAMPS, 10)), len(signature)) + 2
     if len(_TEMPLATES) >= _MOST_TEMPLATES:
         _TEMPLATES.clear()
     _TEMPLATES[shape] = template = _Template(plan, values)

@@ -18,7 +18,8 @@ class Plan:
     ``octets`` are the options that follow the 20 fixed header octets, those behind Data Offset included;
     ``data_offset`` (20-60) and ``header_octets`` (>= data_offset) count octets from the start of the TCP header.
     ``ao_offset``, ``extension_offset`` and ``segment_length_offset`` are offsets from the start of the TCP
-    header, -1 where there is none. The TCP-AO MAC is zero in ``octets`` and Segment_Length is filled by the sealer.
+    header, -1 where there is none; so is ``mac_offset``, that of TCP-AO's MAC or TCP-MD5's digest, which is zero in
+    ``octets`` and filled by the sealer, as is Segment_Length.
     """
 
     __slots__ = (
@@ -28,6 +29,7 @@ class Plan:
         "extension_octets",
         "extension_offset",
         "header_octets",
+        "mac_offset",
         "octets",
         "segment_length_offset",
     )
@@ -39,6 +41,7 @@ class Plan:
         *,
         ao_offset: int = -1,
         ao_octets: int = 0,
+        mac_offset: int = -1,
         extension_offset: int = -1,
         extension_octets: int = 0,
         segment_length_offset: int = -1,
@@ -48,6 +51,7 @@ class Plan:
         self.header_octets = 20 + len(octets)
         self.ao_offset = ao_offset
         self.ao_octets = ao_octets
+        self.mac_offset = mac_offset if ao_offset < 0 else ao_offset + 4
         self.extension_offset = extension_offset
         self.extension_octets = extension_octets
         self.segment_length_offset = segment_length_offset
@@ -60,6 +64,7 @@ class Plan:
         plan.header_octets = self.header_octets
         plan.ao_offset = self.ao_offset
         plan.ao_octets = self.ao_octets
+        plan.mac_offset = self.mac_offset
         plan.extension_offset = self.extension_offset
         plan.extension_octets = self.extension_octets
         plan.segment_length_offset = self.segment_length_offset

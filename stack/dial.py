@@ -17,6 +17,7 @@ from .handshake.agreed_a import AgreedA
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .handshake.fast_open import FastOpener, offer
+from .handshake.md5 import Md5Handshake, Md5Protection, NoMd5
 from .intent import Dial
 from .ip import address_octets, is_one_host
 from .ports import Carrier, FlowKey, Successor
@@ -118,20 +119,31 @@ def _handshake(stack: Ground, flow: Flow, dial: Dial, now: float) -> Handshake:
             flow.edo.turn_off()
             return handshake
         return AgreedA(flow, security, stack.random, plain_syn=dial.plain_syn)
-    if security.protect == "ao" and security.keys is not None:
-        pair = SocketPair(*flow.key)
+    if security.keyed:
+        return _configured(flow, security)
+    return Handshake(flow, security.protect)
+
+
+def _configured(flow: Flow, security: Security) -> Handshake:
+    """The handshake under the keys that are configured for the peer, those of TCP-AO first (RFC 5925 §8)."""
+    pair = SocketPair(*flow.key)
+    if security.keys is not None:
         mkt = security.keys.outgoing(pair)
         if mkt is not None:
             protection = ConfiguredProtection(security.keys, mkt, pair, flow.connection.iss, flow.edo.dialect)
             return ConfiguredHandshake(flow, protection)
         if security.keys.required(pair):
             raise OSError(errno.ENOKEY, "no key of this peer may be sent under now (send_from, send_until)")
-        if security.policy == "require":
-            raise OSError(errno.ENOKEY, "no configured key matches this peer, and protection is required")
-        handshake = Handshake(flow, security.protect)
-        handshake.facts.fallback = "no configured key matches this peer"
-        return handshake
-    return Handshake(flow, security.protect)
+    if security.md5_keys is not None:
+        key = security.md5_keys.find(pair)
+        if key is not None:
+            return Md5Handshake(flow, Md5Protection(key, flow.key))
+        flow.protection = NoMd5()
+    if security.policy == "require":
+        raise OSError(errno.ENOKEY, "no configured key matches this peer, and protection is required")
+    handshake = Handshake(flow, security.protect)
+    handshake.facts.fallback = "no configured key matches this peer"
+    return handshake
 
 
 def _key(stack: Ground, dial: Dial, local_port: int, now: float) -> tuple[FlowKey, int | None]:

@@ -407,6 +407,7 @@ class Flow:
             riders=riders,
             dialect=edo.dialect,
             syn=syn,
+            md5=protection.md5,
         )
 
     def update_overhead(self) -> None:

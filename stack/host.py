@@ -12,15 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ao.reasons import AoDrop
 from edo.codepoints import POINTS, CodePoints
 from edo.fast import read_options
 from edo.negotiation import Edo
-from edo.options import Options
-from edo.plan import Plan
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
-from . import dial, icmp, icmp_errors
+from . import connectionless, dial, icmp, icmp_errors
 from .alarms import Alarms
 from .attempt import Attempt
 from .batch import Batch, Checksum, Octets
@@ -43,10 +42,8 @@ from .peers import Peers
 from .ports import Carrier, FlowKey, Successor, Timed
 from .ratelimit import RateLimit
 from .reassembly import FragmentDrop, Reassembler
-from .resets import reset_for, swallowed
 from .reuse import may_reuse
-from .run import ACK, FIN, RST, SYN, Run
-from .sealer import Sealer
+from .run import ACK, FIN, RST, SYN
 from .security import Security
 from .segment import Segment
 from .states import State
@@ -57,7 +54,6 @@ from .trace import Trace
 _ANSWERS_PER_SECOND = 1000
 _ANSWERS_AT_ONCE = 200
 _FIXED_HEADER = 20
-_BARE = Plan(b"", _FIXED_HEADER)
 
 
 class Stack:
@@ -337,13 +333,12 @@ class Stack:
 
     def reset(self, segment: Segment, now: float) -> None:
         """Answer a segment that no connection takes with RST, if it is to be answered (RFC 9293 §3.10.7.1)."""
-        answer = reset_for(segment.seq, segment.ack, segment.flags, segment.sequence_octets())
-        if answer is None or swallowed(segment.flags, self.config.blackhole) or not self._answers.allow(now):
-            return
-        seq, ack, flags = answer
-        ends = segment.destination, segment.destination_port, segment.source, segment.source_port
-        sealer = Sealer(*ends, ttl=self.config.ttl)
-        sealer.seal(Run(seq, ack, flags, 0, Options()), _BARE, 1, self.out)
+        listener = self._listener(FlowKey((segment.destination, segment.destination_port, b"", 0)))
+        answer = connectionless.reset(segment, self.config, None if listener is None else listener.security)
+        if isinstance(answer, AoDrop | EdoDrop):
+            self.note(str(answer))
+        elif isinstance(answer, bytes) and self._answers.allow(now):
+            self.out.append(answer)
 
     def _icmp(self, ip: Ip, packet: Octets, now: float) -> None:
         taken = icmp.take(ip, packet)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ao.messages import MessageKind
-from ao.mkt import MktTable
 from ao.reasons import AoDrop
 from ao.traffic_keys import SocketPair
 from edo.eno import VACUOUS
@@ -20,11 +19,13 @@ from .ground import Ground
 from .handshake.agreed_b import AgreedB, takes
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
+from .handshake.md5 import Md5Handshake, Md5Protection, NoMd5
 from .listener import OOB_WAIT, Listener, PendingSyn, message_out_of_band
 from .ports import FlowKey
 from .protection import Protection, Verdict, locate_ao
 from .ratelimit import RateLimit
 from .run import ACK, AE, CWR, ECE, FIN, RST, SYN, Run
+from .security import Security
 from .segment import Segment
 from .syn_cache import SynCache
 
@@ -34,7 +35,7 @@ _AGREEMENTS_PER_SECOND = 200
 _REFUSALS_PER_SECOND = 100
 
 # Modes in which a full backlog is served by cookies: those of which a cookie's ACK proves all that a SYN has to.
-_BY_COOKIES = frozenset({"none", "ao"})
+_BY_COOKIES = frozenset({"none", "md5", "ao"})
 
 
 class Passive:
@@ -81,17 +82,19 @@ class Passive:
         stack = self._stack
         cookie = stack.cookies.make(key, segment.seq, segment.options, now)
         flow = self._cookie_flow(listener, key, cookie, now)
-        protection: ConfiguredProtection | None = None
-        if listener.security.keys is not None:
-            protection, verdict = self._configured(listener.security.keys, flow, segment)
+        protection: ConfiguredProtection | Md5Protection | None = None
+        if listener.security.keyed:
+            protection, verdict = self._configured(listener.security, flow, segment)
             if protection is None and verdict is None and listener.security.policy == "require":
-                verdict = AoDrop.ao_required
+                verdict = _required(listener.security)
             if isinstance(verdict, AoDrop | EdoDrop):
                 self._drop(key, verdict)
                 return
         stack.counters["cookies_sent"] += 1
-        if protection is not None:
+        if isinstance(protection, ConfiguredProtection):
             ConfiguredHandshake(flow, protection).learn(segment)
+        elif protection is not None:
+            flow.protection = protection
         syn = _syn_run(segment)
         # No cookie has room for what accurate ECN agrees on: the offer is taken for the old one (RFC 9768 §3.1.1).
         syn.flags &= ~AE
@@ -124,9 +127,9 @@ class Passive:
             return True
         flow = self._cookie_flow(listener, key, iss, now)
         flow.handshake = Handshake(flow, listener.security.protect)
-        if listener.security.keys is not None:
+        if listener.security.keyed:
             # A cookie alone lets nobody in: the ISNs of which it tells give the keys (RFC 5925 §5.2).
-            refused = self._resume(listener.security.keys, listener.security.policy, flow, segment, irs)
+            refused = self._resume(listener.security, flow, segment, irs)
             if refused is not None:
                 self._drop(key, refused)
                 return True
@@ -151,13 +154,21 @@ class Passive:
         )
         return self._stack.new_flow(key, security, active=False, now=now, iss=iss, config=listener.config)
 
-    @staticmethod
-    def _resume(table: MktTable, policy: str, flow: Flow, segment: Segment, irs: int) -> AoDrop | EdoDrop | None:
+    def _resume(self, security: Security, flow: Flow, segment: Segment, irs: int) -> AoDrop | EdoDrop | None:
         """Give a cookie's connection the keys under which its ACK verifies; the reason where it does not."""
         pair = SocketPair(*flow.key)
-        mkt = table.outgoing(pair)
-        if mkt is None:
-            return None if policy == "prefer" and not table.required(pair) else AoDrop.ao_required
+        table = security.keys
+        mkt = None if table is None else table.outgoing(pair)
+        if table is None or mkt is None:
+            signed, verdict = self._configured(security, flow, segment)
+            if isinstance(verdict, AoDrop | EdoDrop):
+                return verdict
+            if isinstance(signed, Md5Protection):
+                flow.handshake = Md5Handshake(flow, signed)
+                return None
+            if security.md5_keys is not None:
+                flow.protection = NoMd5()
+            return None if security.policy == "prefer" else _required(security)
         place = locate_ao(segment)
         if not isinstance(place, tuple):
             return place or AoDrop.ao_required
@@ -235,15 +246,14 @@ class Passive:
         flow = stack.new_flow(key, security, active=False, now=now, config=listener.config)
         missing = None
         verdict: Verdict = None
-        protection: ConfiguredProtection | None = None
-        if security.protect == "ao":
-            table = security.keys or MktTable([])
-            protection, verdict = self._configured(table, flow, segment)
+        protection: ConfiguredProtection | Md5Protection | None = None
+        if security.keyed:
+            protection, verdict = self._configured(security, flow, segment)
             if verdict is not None and isinstance(verdict, AoDrop | EdoDrop):
                 self._drop(key, verdict)
                 return
             if protection is None and security.policy == "require":
-                self._drop(key, AoDrop.ao_required)
+                self._drop(key, _required(security))
                 return
         elif security.agrees:
             missing = takes(security, segment, out_of_band=hello is not None)
@@ -260,15 +270,20 @@ class Passive:
         run = _syn_run(segment, text=security.protect == "none" and (opening is None or opening.accepted))
         # The connection must know the peer's ISN before a handshake that derives keys from it is made.
         connection.accept(run, now, opening)
-        if protection is not None:
+        if isinstance(protection, ConfiguredProtection):
             configured = ConfiguredHandshake(flow, protection)
             configured.learn(segment)
+            configured.facts.requested = security.protect
             handshake: Handshake = configured
             flow.edo.take_syn(segment.options.edo_supported)
+        elif protection is not None:
+            handshake = Md5Handshake(flow, protection)
         elif security.agrees and missing is None:
             handshake = AgreedB(flow, security, stack.random, segment, octets, hello)
         else:
             handshake = Handshake(flow, security.protect)
+            if security.md5_keys is not None:
+                flow.protection = NoMd5()
             flow.edo.take_syn(segment.options.edo_supported)
             if missing is not None:
                 handshake.facts.fallback = missing
@@ -290,16 +305,29 @@ class Passive:
         flow.settle(now)
 
     def _configured(
-        self, table: MktTable, flow: Flow, segment: Segment
-    ) -> tuple[ConfiguredProtection | None, Verdict]:
-        """The protection of a peer for which MKTs are configured, with the verdict on its SYN (RFC 5925 §7.3)."""
+        self, security: Security, flow: Flow, segment: Segment
+    ) -> tuple[ConfiguredProtection | Md5Protection | None, Verdict]:
+        """The protection of a peer for which keys are configured, with the verdict on its SYN (RFC 5925 §7.3).
+
+        Those of TCP-AO come first, whatever the SYN carries (RFC 5925 §8).
+        """
         pair = SocketPair(*flow.key)
-        mkt = table.outgoing(pair)
-        if mkt is None:
-            # With keys of which none serves now, TCP-AO is required all the same (RFC 5925 §7.5).
-            return None, AoDrop.ao_key_not_found if table.required(pair) else None
-        protection = ConfiguredProtection(table, mkt, pair, flow.connection.iss, flow.edo.dialect)
-        return protection, protection.open(segment, segment.seq)
+        table = security.keys
+        if table is not None:
+            mkt = table.outgoing(pair)
+            if mkt is not None:
+                protection = ConfiguredProtection(table, mkt, pair, flow.connection.iss, flow.edo.dialect)
+                return protection, protection.open(segment, segment.seq)
+            if table.required(pair):
+                # With keys of which none serves now, TCP-AO is required all the same (RFC 5925 §7.5).
+                return None, AoDrop.ao_key_not_found
+        if security.md5_keys is None:
+            return None, None
+        key = security.md5_keys.find(pair)
+        if key is None:
+            return None, NoMd5().open(segment, segment.seq)
+        signed = Md5Protection(key, flow.key)
+        return signed, signed.open(segment, segment.seq)
 
     def _drop(self, key: FlowKey, reason: AoDrop | EdoDrop) -> None:
         """Drop a segment of no connection, silently."""
@@ -310,6 +338,11 @@ class Passive:
         """RST to a SYN that ``require`` cannot accept, so that its sender learns it at once (profile.md §2)."""
         if self._refusals.allow(now):
             self._stack.reset(segment, now)
+
+
+def _required(security: Security) -> AoDrop:
+    """Why a peer without a key gets nowhere under ``require``."""
+    return AoDrop.ao_required if security.md5_keys is None else AoDrop.md5_required
 
 
 def _syn_run(segment: Segment, *, text: bool = False) -> Run:

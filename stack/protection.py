@@ -34,6 +34,9 @@ class Protection:
 
     __slots__ = ("_refuse_ao",)
 
+    md5 = False
+    """Whether segments carry TCP-MD5 instead."""
+
     def __init__(self, *, refuse_ao: bool = False) -> None:
         self._refuse_ao = refuse_ao
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from typing import Protocol
 
-from ao.auth import SegmentMac
+from ao.octets import Octets
 from edo.plan import Plan
 
 from .checksum import fold, ones_complement_sum, pseudo_header_sum
@@ -16,6 +17,13 @@ _FIXED = struct.Struct("!HHIIBBHHH")
 _SHORT = struct.Struct("!H")
 _MASK = 0xFFFFFFFF
 _NOT_LAST = ~(FIN | PSH)
+
+
+class Signer(Protocol):
+    """What signs the segments of one direction: ``ao.auth.SegmentMac``, ``ao.md5.Md5Signature``."""
+
+    def tag(self, sne: int, header: Octets, rest: Octets, keep: tuple[tuple[int, int], ...] = (), /) -> bytes:
+        """Return what stands in the header where the plan has ``mac_offset``."""
 
 
 class Sealer:
@@ -54,7 +62,7 @@ class Sealer:
         plan: Plan,
         room: int,
         out: list[bytes],
-        sign: SegmentMac | None = None,
+        sign: Signer | None = None,
         encrypt: Keystream | None = None,
         cover_options: bool = True,
     ) -> None:
@@ -111,7 +119,7 @@ class Sealer:
         piece: bytes | memoryview,
         plan: Plan,
         out: list[bytes],
-        sign: SegmentMac | None,
+        sign: Signer | None,
         cover_options: bool,
     ) -> None:
         urgent = run.urgent
@@ -144,7 +152,7 @@ class Sealer:
                 tag = sign.tag(
                     seq >> 32, header[: plan.data_offset], bytes(header[plan.data_offset :]) + piece, keep
                 )
-            start = plan.ao_offset + 4
+            start = plan.mac_offset
             header[start : start + len(tag)] = tag
         # The header's length is a multiple of four, so the sums of header and payload may simply be added.
         total = fold(ones_complement_sum(header) + ones_complement_sum(piece) + self._pseudo + size)

@@ -9,11 +9,12 @@ from ao.agreement import Suite
 from ao.cipher import CIPHERS_BY_NAME
 from ao.groups import GROUPS_BY_NAME
 from ao.macs import MACS
+from ao.md5 import Md5Table
 from ao.mkt import MktTable
 from edo.codepoints import DEFAULT, Dialect
 from edo.negotiation import EdoPolicy
 
-PROTECTIONS: Final = ("none", "ao", "ao-enc-dh")
+PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc-dh")
 POLICIES: Final = ("require", "prefer")
 PLACEMENTS: Final = ("auto", "syn", "late")
 CONFIRMS: Final = ("early", "wait")
@@ -47,7 +48,9 @@ class Security:
     ``protect`` is a mode of profile.md §2; ``policy`` says whether plain TCP is accepted where the mode cannot be
     had; ``edo`` is off, strict or lenient, and becomes strict where ``protect`` agrees on keys; ``confirm`` says
     when connect and accept return (None: early under require, wait under prefer); ``placements``, ``groups`` and
-    ``suites`` are in order of preference; ``keys`` holds the configured keys of mode ``ao``.
+    ``suites`` are in order of preference; ``keys`` holds the configured keys of mode ``ao``,
+    ``md5_keys`` those of mode ``md5``, which may have ``keys`` too: a peer that matches both gets TCP-AO, and only
+    that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
     ignore (RFC 5925 §7.8). Raises ValueError, one line that names the fault.
     """
@@ -60,6 +63,7 @@ class Security:
     groups: tuple[str, ...] = ("x25519",)
     suites: tuple[str, ...] = DEFAULT_SUITES
     keys: MktTable | None = None
+    md5_keys: Md5Table | None = None
     accept_icmps: bool = False
     dialect: Dialect = field(default=DEFAULT)
 
@@ -88,17 +92,27 @@ class Security:
             raise ValueError("keys: protection 'ao' needs configured keys")
         for mkt in self.keys or ():
             if mkt.encrypt is not None:
-                raise ValueError(f"keys: key {mkt.name!r} encrypts, and protection 'ao' does not")
-        if self.protect != "ao" and self.keys is not None:
+                raise ValueError(f"keys: key {mkt.name!r} encrypts, and protection {self.protect!r} does not")
+        if self.protect == "md5" and not self.md5_keys:
+            raise ValueError("keys: protection 'md5' needs keys of TCP-MD5")
+        if self.protect == "md5" and self.edo_policy is not EdoPolicy.OFF:
+            raise ValueError("edo: TCP-MD5 covers no option, so EDO has to be off")
+        if self.protect != "md5" and self.md5_keys is not None:
+            raise ValueError(f"keys: protection {self.protect!r} takes no keys of TCP-MD5")
+        if not self.keyed and self.keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
-
-        if self.accept_icmps and self.protect == "none":
+        if self.accept_icmps and (self.protect == "none" or (self.protect == "md5" and self.keys is None)):
             raise ValueError("accept_icmps: without protection no ICMP error is ignored")
 
     @property
     def agrees(self) -> bool:
         """Whether the mode agrees on keys within the connection."""
         return self.protect == "ao-enc-dh"
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the mode goes by configured keys."""
+        return self.protect in ("ao", "md5")
 
     @property
     def edo_policy(self) -> EdoPolicy:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ao.keyfile import load
+from ao.keyfile import load, load_with_md5
+from ao.md5 import Md5Table
 from ao.mkt import MktTable
 from stack.security import DEFAULT_SUITES, PROTECTIONS, Security
 
@@ -54,10 +55,18 @@ def check_security(
     if protect not in KEYED and keys is not None:
         modes = ", ".join(mode for mode in KEYED if mode in PROTECTIONS)
         raise Fault("keys", f"--protect {protect} takes no keys file (modes that do: {modes})")
-    table = None if keys is None else MktTable(load(keys, notice=notice))
+    table, md5_table = None, None
+    if protect == "md5" and keys is not None:
+        mkts, md5_keys = load_with_md5(keys, notice=notice)
+        if not md5_keys:
+            raise Fault("keys", f'{keys} has no key with mac = "md5": --protect ao is for what it has')
+        # Keys of TCP-AO may be added while a command runs.
+        table, md5_table = MktTable(mkts), Md5Table(md5_keys)
+    elif keys is not None:
+        table = MktTable(load(keys, notice=notice))
     for mkt in table or ():
-        if protect == "ao" and mkt.encrypt is not None:
-            raise Fault("keys", f"key {mkt.name!r} encrypts, and --protect ao does not")
+        if mkt.encrypt is not None:
+            raise Fault("keys", f"key {mkt.name!r} encrypts, and --protect {protect} does not")
     try:
         return Security(
             protect=protect,
@@ -69,6 +78,7 @@ def check_security(
             groups=_names("group", group, ("x25519",)),
             suites=_names("suite", suite, DEFAULT_SUITES),
             keys=table,
+            md5_keys=md5_table,
         )
     except Fault:
         raise

@@ -24,6 +24,9 @@ _WORDS: Final = {
     AoDrop.ao_key_not_found: "no key has this KeyID",
     AoDrop.ao_required: "there is no TCP-AO, and it is required",
     AoDrop.ao_md5_conflict: "TCP-AO and TCP-MD5 stand together",
+    AoDrop.md5_bad: "the digest is wrong",
+    AoDrop.md5_required: "there is no digest, and it is required",
+    AoDrop.md5_unexpected: "there is a digest, and no key for this peer",
     "icmp_ignored": "ICMP errors are not believed (accept_icmps)",
 }
 
@@ -50,7 +53,7 @@ class Watcher:
         self._flows = {key: dict(flow.drops) for key, flow in self._stack.flows.items() if flow.drops}
         self._seen.update((reason, drops[reason]) for reason in grown)
         return [
-            f"TCP-AO: {n} dropped, {_WORDS[reason]} ({reason}){self._peer(reason, before)}"
+            f"{_option(reason)}: {n} dropped, {_WORDS[reason]} ({reason}){self._peer(reason, before)}"
             for reason, n in grown.items()
         ]
 
@@ -68,6 +71,10 @@ class Watcher:
             return ""
         local, local_port, remote, remote_port = most
         return f": {_end(remote, remote_port)} to {_end(local, local_port)}"
+
+
+def _option(reason: str) -> str:
+    return "TCP-MD5" if reason.startswith("md5") else "TCP-AO"
 
 
 def _end(address: bytes, port: int) -> str:

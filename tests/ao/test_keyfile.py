@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ao.keyfile import KeyFileError, load
+from ao.keyfile import KeyFileError, load, load_with_md5
+from ao.md5 import Md5Key
 from ao.mkt import Mkt, Nat
 
 IDS = "send_id = 1\nrecv_id = 2\n"
@@ -132,7 +133,8 @@ FAULTS = [
     ("[[mkt]]\n" + IDS + SECRET + 'peer = "10.0.0.1"\nlocal = "fd00::1"\n', 6, "local: the address family"),
     ("[[mkt]]\n" + IDS + SECRET + "peer_port = 0\n", 5, "peer_port: 0 is not in 1-65535"),
     ("[[mkt]]\n" + IDS + SECRET + "peer_port = 1.5\n", 5, "peer_port: not an integer"),
-    ("[[mkt]]\n" + IDS + SECRET + 'mac = "md5"\n', 5, "mac: 'md5' is not one of aes-128-cmac-96, hmac-sha-1-96"),
+    ("[[mkt]]\n" + IDS + SECRET + 'mac = "md5"\n', 5, "mac: a key of TCP-MD5, which is not TCP-AO"),
+    ("[[mkt]]\n" + IDS + SECRET + 'mac = "md4"\n', 5, "mac: 'md4' is not one of aes-128-cmac-96, hmac-sha-1-96"),
     (
         "[[mkt]]\n" + IDS + SECRET + "mac_octets = 17\n",
         5,
@@ -169,6 +171,36 @@ def test_faults(file: Path, text: str, line: int, fault: str) -> None:
     assert fault in message
     assert "\n" not in message
     assert "do not tell" not in message
+
+
+MD5 = '[[mkt]]\nmac = "md5"\nsecret = "do not tell"\n'
+
+
+def test_keys_of_md5_beside_those_of_ao(file: Path) -> None:
+    file.write_text(MD5 + 'peer = "10.0.0.0/8"\nlocal_port = 179\n[[mkt]]\n' + IDS + SECRET)
+    mkts, md5 = load_with_md5(file)
+    assert [(mkt.send_id, mkt.recv_id) for mkt in mkts] == [(1, 2)]
+    assert md5 == [Md5Key("md5", b"do not tell", peer=ip_network("10.0.0.0/8"), local_port=179)]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "fault"),
+    [
+        (MD5 + "send_id = 1\n", 4, "send_id: a key of TCP-MD5 has none"),
+        (MD5 + "send_until = 2027-01-01T00:00:00Z\n", 4, "send_until: a key of TCP-MD5 has none"),
+        (MD5 + "colour = 1\n", 4, "colour: not known in [[mkt]]"),
+        (MD5 + "peer_port = 0\n", 4, "peer_port: 0 is not in 1-65535"),
+        ('[[mkt]]\nmac = "md5"\nsecret = ""\n', 3, "secret: the key is empty"),
+        ('[[mkt]]\nmac = "md5"\n', 1, "no secret"),
+        (MD5 + MD5, 4, "a key of TCP-MD5 for the same connections as that of line 1"),
+    ],
+)
+def test_faults_of_keys_of_md5(file: Path, text: str, line: int, fault: str) -> None:
+    file.write_text(text)
+    with pytest.raises(KeyFileError, match=re.escape(fault)) as caught:
+        load_with_md5(file)
+    assert str(caught.value).startswith(f"{file}:{line}: ")
+    assert "do not tell" not in str(caught.value)
 
 
 def test_lines_of_later_tables_behind_strings_and_lists(file: Path) -> None:

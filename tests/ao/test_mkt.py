@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ao.mkt import Mkt, MktConflict, MktError, MktTable, Nat
+from ao.identifier import KeyFault
+from ao.mkt import Mkt, MktConflict, MktTable, Nat
 from ao.traffic_keys import SocketPair
 
 
@@ -173,7 +174,7 @@ def test_against_looking_at_every_tuple(
 )
 def test_tuples_that_cannot_be(changes: dict[str, Any], field: str) -> None:
     given: dict[str, Any] = {"name": "x", "send_id": 1, "recv_id": 2, "secret": b"s"}
-    with pytest.raises(MktError, match=rf"^{field}: ") as caught:
+    with pytest.raises(KeyFault, match=rf"^{field}: ") as caught:
         Mkt(**{**given, **changes})
     assert caught.value.field == field
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from ipaddress import ip_network
 
+from ao.md5 import Md5Key, Md5Table
 from ao.mkt import Mkt, MktTable
 from stack.attempt import Attempt
 from stack.events import Closed
@@ -14,7 +15,7 @@ from stack.security import Security
 from stack.simulator.boxes import Delay, Duplicate, Loss, Reorder
 from stack.simulator.world import World
 
-MODES = ("none", "ao", "ao-enc-dh")
+MODES = ("none", "md5", "ao", "ao-enc-dh")
 OCTETS = 1_000_000
 
 
@@ -65,6 +66,9 @@ def securities(mode: str, source: random.Random) -> tuple[Security, Security]:
         one = MktTable([Mkt("k", 1, 2, b"matrix", peer=ip_network("10.0.0.2/32"), mac=mac, cover_options=cover)])
         two = MktTable([Mkt("k", 2, 1, b"matrix", peer=ip_network("10.0.0.1/32"), mac=mac, cover_options=cover)])
         return Security("ao", keys=one, edo=edo), Security("ao", keys=two, edo=edo)
+    if mode == "md5":
+        keys = Md5Table([Md5Key("k", b"matrix", peer=ip_network("10.0.0.0/30"))])
+        return Security("md5", md5_keys=keys), Security("md5", md5_keys=keys)
     if mode == "ao-enc-dh":
         placements = (source.choice(["auto", "late"]),)
         return Security(mode, placements=placements), Security(mode)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ao.md5 import Md5Key, Md5Table
 from ao.mkt import Mkt, MktTable
 from edo.negotiation import EdoPolicy
 from stack.security import Security
 
+LEGACY = Md5Table([Md5Key("legacy", b"secret")])
 KEYS = MktTable([Mkt("plain", 1, 1, b"secret")])
 ENCRYPTING = MktTable([Mkt("sealed", 1, 1, b"secret", encrypt="aes-128-ctr")])
 
@@ -15,7 +17,7 @@ ENCRYPTING = MktTable([Mkt("sealed", 1, 1, b"secret", encrypt="aes-128-ctr")])
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
-        ({"protect": "tls"}, "protect: 'tls' is not one of none, ao, ao-enc-dh"),
+        ({"protect": "tls"}, "protect: 'tls' is not one of none, md5, ao, ao-enc-dh"),
         ({"policy": "never"}, "policy: 'never'"),
         ({"edo": "on"}, "edo: 'on' is not one of off, strict, lenient"),
         ({"confirm": "soon"}, "confirm: 'soon'"),
@@ -29,6 +31,11 @@ ENCRYPTING = MktTable([Mkt("sealed", 1, 1, b"secret", encrypt="aes-128-ctr")])
         ({"protect": "ao-enc-dh", "edo": "off"}, "EDO cannot be off"),
         ({"protect": "ao"}, "needs configured keys"),
         ({"accept_icmps": True}, "accept_icmps: without protection"),
+        ({"protect": "md5"}, "keys: protection 'md5' needs keys of TCP-MD5"),
+        ({"protect": "md5", "keys": KEYS}, "keys: protection 'md5' needs keys of TCP-MD5"),
+        ({"protect": "md5", "md5_keys": LEGACY, "edo": "strict"}, "edo: TCP-MD5 covers no option"),
+        ({"protect": "md5", "md5_keys": LEGACY, "keys": ENCRYPTING}, "'sealed' encrypts"),
+        ({"protect": "ao", "keys": KEYS, "md5_keys": LEGACY}, "'ao' takes no keys of TCP-MD5"),
         ({"protect": "ao-enc-dh", "keys": KEYS}, "takes no configured keys"),
         ({"protect": "ao", "keys": ENCRYPTING}, "'sealed' encrypts"),
     ],

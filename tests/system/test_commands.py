@@ -56,12 +56,13 @@ def connect(namespace: Namespace, *arguments: str, text: bytes = b"") -> subproc
     return subprocess.run(command, input=text, capture_output=True, timeout=BOUND, check=False)
 
 
-@pytest.mark.parametrize("mode", ["none", "ao", "ao-enc-dh"])
+@pytest.mark.parametrize("mode", ["none", "md5", "ao", "ao-enc-dh"])
 def test_an_echo_between_two_stacks(namespace: Namespace, tmp_path: Path, mode: str) -> None:
     protect = ["--protect", mode]
-    if mode == "ao":
+    if mode in ("md5", "ao"):
         keys = tmp_path / "keys.toml"
-        keys.write_text('[[mkt]]\nsend_id = 3\nrecv_id = 3\nsecret = "not so secret"\n')
+        ids = 'mac = "md5"' if mode == "md5" else "send_id = 3\nrecv_id = 3"
+        keys.write_text(f'[[mkt]]\n{ids}\nsecret = "not so secret"\n')
         keys.chmod(0o600)
         protect += ["--keys", str(keys)]
     with started("serve", "echo", *FAR, "--netns", namespace.name, "--json", *protect) as serve:

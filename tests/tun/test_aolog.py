@@ -6,10 +6,13 @@ import asyncio
 
 import pytest
 
+from ao.md5 import Md5Key, Md5Table
 from stack.batch import Batch
 from stack.run import RST, SYN
+from stack.security import Security
 from tests.stack.ao.standing import Standing, option
 from tests.stack.handshake.test_agreed import resummed
+from tests.stack.wire import Wire
 from tun import aolog
 from tun.aolog import Watcher
 
@@ -57,3 +60,13 @@ def test_it_is_told_while_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> No
     (line,) = asyncio.run(run())
     assert line.endswith(f": [fd00::1]:{standing.ends[1]} to [fd00::2]:80")
     assert "testvector" not in line
+
+
+def test_tcp_md5_is_told_by_its_own_name() -> None:
+    wire = Wire()
+    wire.open(Security(), Security("md5", md5_keys=Md5Table([Md5Key("k", b"a secret")])))
+    watcher = Watcher(wire.server)
+    wire.run(0.5)
+    (line,) = watcher.lines()
+    assert line.startswith("TCP-MD5: 1 dropped, there is no digest, and it is required (md5_required): 10.0.0.1:")
+    assert line.endswith(" to 10.0.0.2:80")

@@ -95,7 +95,10 @@ EdoOption = Annotated[
 Keys = Annotated[
     Path | None,
     typer.Option(
-        "--keys", metavar="FILE.toml", help="The configured keys of --protect ao.", rich_help_panel=_PROTECTION
+        "--keys",
+        metavar="FILE.toml",
+        help="The keys of --protect ao and md5.",
+        rich_help_panel=_PROTECTION,
     ),
 ]
 Placement = Annotated[
