@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ao.keyfile import KeyFileError, load
+from ao.keyfile import KeyFileError, load_with_md5
 
 from . import options
 
@@ -44,7 +44,8 @@ def verify(
     from ..verify.packets import read_packets
 
     try:
-        mkts = load(keys, strict_permissions=False, notice=options.notice)
+        # Keys of TCP-MD5 may stand in the same file; a segment that bears its digest has no TCP-AO.
+        mkts, _ = load_with_md5(keys, strict_permissions=False, notice=options.notice)
     except KeyFileError as error:
         options.wrong(str(error))
     judge = Judge(mkts, dict(_isn(text) for text in isn or ()))

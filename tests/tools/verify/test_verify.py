@@ -79,6 +79,12 @@ def test_every_segment_of_the_kernels_is_good(tmp_path: Path) -> None:
     assert good == 446
 
 
+def test_keys_of_tcp_md5_may_stand_in_the_file(tmp_path: Path) -> None:
+    legacy = table(mac="md5", secret="a password")
+    status, report = run(CAPTURES / "v4-sha1.pcap", keys(tmp_path, legacy, *right("v4-sha1")))
+    assert (status, report["bad"], report["no_key"]) == (0, 0, 0)
+
+
 def test_the_servers_keys_serve_as_well(tmp_path: Path) -> None:
     ids = FACTS["server_key_ids"]
     file = keys(tmp_path, *right("v6-cmac", send_id=ids["send"], recv_id=ids["receive"]))
