@@ -13,6 +13,7 @@ from ao.md5 import Md5Key, Md5Table
 from ao.mkt import Mkt, MktTable
 from edo.fast import find_ao, find_md5
 from edo.walk import walk
+from stack import rollover
 from stack.attempt import Attempt
 from stack.batch import Batch
 from stack.events import Closed
@@ -330,3 +331,22 @@ def test_one_listener_serves_peers_of_both_kinds() -> None:
         _, server = transfer(wire, attempt, listener, b"up", b"down")
         modes.append(server.attempt.report()["mode"])
     assert modes == ["md5", "ao"]
+
+
+def test_a_peer_moves_on_to_tcp_ao_while_connections_stand() -> None:
+    """A key of TCP-AO that comes later serves the next connection; the one that stands goes on (RFC 5925 §8)."""
+    tables = [MktTable([]), MktTable([])]
+    ours, theirs = (Security("md5", keys=table, md5_keys=Md5Table([Md5Key("k", SECRET)])) for table in tables)
+    wire = Wire()
+    attempt, listener = wire.open(ours, theirs)
+    wire.run(1.0)
+    accepted = list(iter(listener.accept, None))
+    for table, stack, ids in zip(tables, (wire.client, wire.server), ((1, 2), (2, 1)), strict=True):
+        rollover.add(stack, table, Mkt("ao", *ids, b"modern"))
+    later = wire.client.connect((SERVER[0], 80), security=ours, now=wire.now)
+    attempt.write(b"still here")
+    wire.run(5.0)
+    accepted.extend(iter(listener.accept, None))
+    assert [end.report()["mode"] for end in accepted] == ["md5", "ao"]
+    assert later.report()["mode"] == "ao"
+    assert accepted[0].read() == b"still here"
