@@ -14,6 +14,10 @@ from ao.mkt import Mkt, MktTable
 
 from .handshake.configured import ConfiguredProtection
 from .ports import Carrier, FlowKey
+from .states import State
+
+# Nothing is to be sent or read in these any more.
+_ENDING = frozenset((State.CLOSING, State.LAST_ACK, State.TIME_WAIT))
 
 
 class InUse(ValueError):
@@ -38,12 +42,16 @@ class Connected(Protocol):
 
 
 def rings(stack: Connected, table: MktTable) -> Iterator[tuple[Carrier, ConfiguredProtection, KeyRing]]:
-    """The connections under keys of ``table`` whose both ISNs are known."""
+    """The connections under keys of ``table`` that somebody uses: both ISNs are known, and it is not closed.
+
+    One that only waits for its end keeps the keys that it has.
+    """
     for flow in tuple(stack.flows.values()):
         protection = flow.protection
         if isinstance(protection, ConfiguredProtection) and protection.table is table:
             ring = protection.ring
-            if ring is not None and not flow.over:
+            connection = flow.connection
+            if ring is not None and not (flow.over or connection.read_closed or connection.state in _ENDING):
                 yield flow, protection, ring
 
 

@@ -12,6 +12,7 @@ import fcntl
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ GUEST, GUEST6 = "10.86.0.2", "fd86::2"
 GUEST_HOST, GUEST_HOST6 = "10.86.0.1", "fd86::1"
 _CONTROL_PORT = 9
 _BOOT = 60.0
+_ANSWER = 30.0
 
 
 def kernel() -> Path:
@@ -91,6 +93,11 @@ class Guest:
             answer = json.loads(line)
             self._answers[answer["id"]].put_nowait(answer)
 
+    async def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Send an order and wait for its answer; a guest that has died answers nothing."""
+        async with asyncio.timeout(_ANSWER):
+            return await self._send(order).get()
+
     def _send(self, order: dict[str, Any]) -> asyncio.Queue[dict[str, Any]]:
         number = next(self._ids)
         queue = self._answers[number] = asyncio.Queue()
@@ -99,7 +106,7 @@ class Guest:
 
     async def netstat(self) -> dict[str, int]:
         """The kernel's TCPAO counters."""
-        answer = await self._send({"do": "netstat"}).get()
+        answer = await self._ask({"do": "netstat"})
         counters: dict[str, int] = answer["counters"]
         return counters
 
@@ -125,12 +132,12 @@ class Guest:
     async def relay(self, port: int, *keys: GuestKey, to: tuple[str, int], source: str) -> None:
         """Have the guest accept under TCP-AO and carry each connection on to ``to``, from ``source``, in clear."""
         order = {**self._order("relay", port, "relay", keys, False, {}), "to": to, "source": source}
-        answer = await self._send(order).get()
+        answer = await self._ask(order)
         assert answer["event"] == "listening", answer
 
     async def execute(self, *argv: str, stay: bool = False) -> str:
         """Run a program in the guest and return what it prints; or start one that stays."""
-        answer = await self._send({"do": "execute", "argv": argv, "stay": stay}).get()
+        answer = await self._ask({"do": "execute", "argv": argv, "stay": stay})
         assert answer.get("status", 0) == 0, answer
         output: str = answer.get("output", "")
         return output
@@ -179,6 +186,7 @@ async def guest(space: Namespace) -> AsyncIterator[Guest]:
         *["mem=256M", "quiet", "rootfstype=hostfs", "ro", "con=null", "con0=null,fd:1", "ssl=null"],
         "vec0:transport=tap,ifname=tapG,depth=128",
         *init.split(),
+        start_new_session=True,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -209,6 +217,7 @@ async def guest(space: Namespace) -> AsyncIterator[Guest]:
     finally:
         if listening is not None:
             listening.cancel()
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        # Helpers of the guest's outlive it and hold its output open; all are of one session.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()

@@ -13,6 +13,7 @@ from ao.traffic_keys import SocketPair
 from stack import rollover
 from stack.attempt import Attempt
 from stack.security import Security
+from stack.states import State
 from tests.stack.wire import Wire
 
 TO_SERVER, TO_CLIENT = ip_network("10.0.0.2/32"), ip_network("10.0.0.1/32")
@@ -125,6 +126,26 @@ def test_a_key_for_others_reaches_no_connection() -> None:
     assert rollover.add(pair.wire.client, pair.tables[0], other) == 0
     assert rollover.rotate(pair.wire.client, pair.tables[0], other) == 0
     pair.talk()
+
+
+def test_what_only_waits_for_its_end_keeps_no_key_and_is_not_asked() -> None:
+    """A connection in TIME-WAIT has nothing to say that could show that its peer follows."""
+    pair = Pair(OLD, NEW)
+    pair.client.close()
+    pair.wire.run(0.5)
+    pair.server.close()
+    pair.wire.run(0.5)
+    assert pair.client.flow.connection.state is State.TIME_WAIT
+    assert rollover.rotate(pair.wire.client, pair.tables[0], NEW[0]) == 0
+    rollover.remove(pair.wire.client, pair.tables[0], OLD[0])
+    # Its keys are its own: the peer's FIN, were it to come again, is verified and acknowledged.
+    fin = next(packet for _, from_client, packet in reversed(pair.wire.sent) if not from_client and packet[33] & 1)
+    pair.wire.sent.clear()
+    pair.wire.put(fin, False)
+    pair.wire.run(0.5)
+    assert pair.wire.sent[0][1], "the client's acknowledgment"
+    # The server has forgotten the connection: its reset is not signed, and is not believed.
+    assert pair.client.flow.drops == {"ao_required": 1}
 
 
 # --- keychains ---------------------------------------------------------------------------------------------
