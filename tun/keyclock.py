@@ -18,15 +18,19 @@ _AT_LEAST = 5.0
 
 @contextlib.asynccontextmanager
 async def keep_time(
-    stack: Stack, tables: Sequence[MktTable], clock: Callable[[], float] = time.time
+    stack: Stack, tables: Sequence[MktTable], wake: Callable[[], None], clock: Callable[[], float] = time.time
 ) -> AsyncIterator[None]:
-    """Inside, keys of ``tables`` begin and cease to serve on time; ``clock`` gives seconds since 1970."""
+    """Inside, keys of ``tables`` begin and cease to serve on time; ``clock`` gives seconds since 1970.
+
+    ``wake`` is called when there may be something to send.
+    """
     for table in tables:
         rollover.keep_time(stack, table, clock())
+    wake()
     if all(math.isinf(table.next_change) for table in tables):
         yield
         return
-    task = asyncio.ensure_future(_follow(stack, tables, clock))
+    task = asyncio.ensure_future(_follow(stack, tables, wake, clock))
     try:
         yield
     finally:
@@ -34,10 +38,13 @@ async def keep_time(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _follow(stack: Stack, tables: Sequence[MktTable], clock: Callable[[], float]) -> None:
+async def _follow(
+    stack: Stack, tables: Sequence[MktTable], wake: Callable[[], None], clock: Callable[[], float]
+) -> None:
     while True:
         change = min(table.next_change for table in tables)
         await asyncio.sleep(min(max(change - clock(), 0.0), _AT_LEAST))
         now = clock()
         for table in tables:
             rollover.keep_time(stack, table, now)
+        wake()

@@ -63,8 +63,14 @@ def rotate(folder: Path) -> None:
     )
     file.chmod(0o600)
     for words in (["add", str(file)], ["rotate", "next", "--wait", "20"]):
-        command = [*EDOTUN, "keys", *words, "--control", str(folder / "c.sock")]
-        subprocess.run(command, check=True, capture_output=True, timeout=BOUND)
+        done = keys(folder, *words)
+        assert done.returncode == 0, f"{done.stderr}{keys(folder, 'status').stdout}"
+
+
+def keys(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """``edotun keys`` for the running gateway."""
+    command = [*EDOTUN, "keys", *words, "--control", str(folder / "c.sock")]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=BOUND)
 
 
 def test_both_daemons_learn_the_others_route(files: Path) -> None:

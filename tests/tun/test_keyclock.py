@@ -25,7 +25,7 @@ def pair_of(seconds: float) -> Pair:
 
 def run(pair: Pair, side: int, clock: Callable[[], float], seconds: float) -> MktTable:
     async def main() -> None:
-        async with keep_time(pair.stacks[side], [pair.tables[side]], clock):
+        async with keep_time(pair.stacks[side], [pair.tables[side]], pair.wire.flush, clock):
             await asyncio.sleep(seconds)
 
     virtual_loop.run(main())
@@ -36,8 +36,11 @@ def test_a_key_changes_when_its_time_has_come() -> None:
     pair = pair_of(3600.0)
     ((_, _, ring),) = rollover.rings(pair.stacks[0], pair.tables[0])
     for seconds, send_id in ((3599.0, 1), (3601.0, 2)):
+        pair.wire.sent.clear()
         run(pair, 0, lambda: START + asyncio.get_running_loop().time(), seconds)
         assert ring.current.send_id == send_id
+        # The other end learns of it at once.
+        assert len(pair.wire.sent) == (send_id == 2)
 
 
 def test_a_clock_that_is_set_is_noticed_soon() -> None:

@@ -72,10 +72,10 @@ async def keyed(
 
     async with AsyncExitStack() as ends:
         await ends.enter_async_context(tell_drops(network.stack, notice))
-        await ends.enter_async_context(keep_time(network.stack, tuple(tables.values())))
+        await ends.enter_async_context(keep_time(network.stack, tuple(tables.values()), network.driver.wake))
         where = path or default_path(tun)
         try:
-            await ends.enter_async_context(control(where, Keys(network.stack, tables)))
+            await ends.enter_async_context(control(where, Keys(network.stack, tables, network.driver.wake)))
         except OSError as error:
             if path is not None:
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ao.mkt import Mkt, MktConflict, MktTable
@@ -19,11 +19,15 @@ class OrderFault(ValueError):
 
 
 class Keys:
-    """The keys of a running command: its stack, and its tables by a gateway's forward or one name."""
+    """The keys of a running command: its stack, and its tables by a gateway's forward or one name.
 
-    def __init__(self, stack: Stack, tables: Mapping[str, MktTable]) -> None:
+    ``wake`` is called when there is something to send.
+    """
+
+    def __init__(self, stack: Stack, tables: Mapping[str, MktTable], wake: Callable[[], None]) -> None:
         self._stack = stack
         self._tables = dict(tables)
+        self._wake = wake
 
     def carry_out(self, order: Mapping[str, Any]) -> dict[str, object]:
         """Do what ``order`` says; raises OrderFault."""
@@ -41,6 +45,7 @@ class Keys:
                 if not mkt.lifetime.accepts(table.at):
                     raise OrderFault(f"key {mkt.name!r} is not accepted now (accept_from, accept_until)")
                 asked = rollover.rotate(self._stack, table, mkt, sign=bool(order.get("sign")))
+                self._wake()
                 return {"key": mkt.name, "asked": asked, **self._progress(table, mkt)}
             case "progress":
                 forward, table, mkt = self._named(order)

@@ -27,7 +27,7 @@ from tools.control.server import control
 @contextlib.asynccontextmanager
 async def controlled(pair: Pair, path: Path) -> AsyncIterator[None]:
     """The client of a pair under control at ``path``."""
-    async with control(path, Keys(pair.wire.client, {"one": pair.tables[0]})):
+    async with control(path, Keys(pair.wire.client, {"one": pair.tables[0]}, pair.wire.flush)):
         yield
 
 
