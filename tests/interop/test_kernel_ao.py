@@ -76,6 +76,10 @@ def pair(
     return mkt, key
 
 
+# Acknowledgments, which nobody sends again, that a pressed guest may miss among some ten thousand.
+_STRAYS = 20
+
+
 @contextlib.asynccontextmanager
 async def counted(made: World, *, pressed: bool = False) -> AsyncIterator[None]:
     """What is sent inside, the kernel counts good, all of it and nothing else; and what it sends, this side does.
@@ -92,16 +96,18 @@ async def counted(made: World, *, pressed: bool = False) -> AsyncIterator[None]:
     grown = await made.agreed(before, 0, lost)
     unseen = count.sent - (made.overflowed() - lost) - grown["TCPAOGood"]
     again = sum(attempt.flow.connection.retransmissions for attempt in made.attempts)
-    assert 0 <= unseen <= (again + 4 if pressed else 0)
+    assert 0 <= unseen <= (again + _STRAYS if pressed else 0)
     assert grown["TCPAOGood"] > 0
     bad = grown.pop("TCPAOBad")
-    assert 0 <= bad <= (again + 4 if pressed else 0)
+    assert 0 <= bad <= (again + _STRAYS if pressed else 0)
     assert {name: n for name, n in grown.items() if n} == {
         "TCPAOGood": grown["TCPAOGood"],
         **({"TCPAORequired": count.resets} if count.resets else {}),
     }
     assert count.clear == count.resets
-    assert made.verified() == made.arrived.received - count.resets > 0
+    unheard = made.arrived.received - count.resets - made.verified()
+    assert 0 <= unheard <= (_STRAYS if pressed else 0)
+    assert made.verified() > 0
 
 
 async def talk(made: World, port: int, mkts: list[Mkt], octets: bytes, *, v6: bool) -> None:
