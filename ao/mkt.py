@@ -164,10 +164,6 @@ class MktTable:
             raise KeyError(mkt.name)
         self._set(other for other in self._mkts if other != mkt)
 
-    def named(self, name: str) -> Mkt | None:
-        """The first key of that name."""
-        return next((mkt for mkt in self._mkts if mkt.name == name), None)
-
     @property
     def next_change(self) -> float:
         """When a key begins or ceases to serve after ``at``, seconds since 1970; infinite for never."""

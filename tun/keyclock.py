@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -12,7 +11,7 @@ from ao.mkt import MktTable
 from stack import rollover
 from stack.host import Stack
 
-# The clock is looked at so often at least, seconds: it may be set.
+# The clock is looked at so often at least, seconds: it may be set, and keys may be added.
 _AT_LEAST = 5.0
 
 
@@ -27,9 +26,6 @@ async def keep_time(
     for table in tables:
         rollover.keep_time(stack, table, clock())
     wake()
-    if all(math.isinf(table.next_change) for table in tables):
-        yield
-        return
     task = asyncio.ensure_future(_follow(stack, tables, wake, clock))
     try:
         yield

@@ -43,6 +43,23 @@ def test_a_key_changes_when_its_time_has_come() -> None:
         assert len(pair.wire.sent) == (send_id == 2)
 
 
+def test_a_key_with_a_lifetime_that_is_added_later_serves_on_time() -> None:
+    """No key has bounds when the clock begins to be followed."""
+    pair = Pair(both("first", 1, 11, b"one"), at=START)
+    second = both("second", 2, 12, b"two", lifetime=Lifetime(send_from=START + 3600.0))[0]
+
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        async with keep_time(pair.stacks[0], [pair.tables[0]], pair.wire.flush, lambda: START + clock()):
+            await asyncio.sleep(60.0)
+            rollover.add(pair.stacks[0], pair.tables[0], second)
+            await asyncio.sleep(3600.0)
+
+    virtual_loop.run(main())
+    ((_, _, ring),) = rollover.rings(pair.stacks[0], pair.tables[0])
+    assert ring.current.send_id == 2
+
+
 def test_a_clock_that_is_set_is_noticed_soon() -> None:
     pair = pair_of(3600.0)
     ahead = 0.0
