@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from .ip import address_text
+from .remembered import Remembered, Row
 
 # How long a listener does not wait for OOB segments of a prefix from which they did not come, seconds.
 OOB_MEMORY = 600.0
@@ -15,7 +18,9 @@ ENO_SILENCE_MAX = 600.0
 COOKIE_MEMORY = 86400.0
 # How long a path is taken for as narrow as ICMP said, seconds (RFC 1191 §6.3).
 PATH_MEMORY = 600.0
-_LIMIT = 1024
+# EDO is not tried with a peer where it was damaged this long, doubling up to the second figure, seconds.
+EDO_DAMAGE: Final = 600.0
+EDO_DAMAGE_MAX: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,117 +35,157 @@ class FastOpenCookie:
     experimental: bool = False
 
 
-@dataclass(slots=True)
-class _Silence:
-    until: float
-    span: float
-
-
 class Peers:
-    """The one store of what a stack remembers of other hosts: at most 1,024 entries of each kind."""
+    """The one store of what a stack remembers of other hosts.
+
+    Each kind of it is a ``Remembered`` in ``kinds``: one that is added is listed, bounded and erased with the rest.
+    """
 
     def __init__(self) -> None:
-        self._no_oob: OrderedDict[bytes, float] = OrderedDict()
-        self._no_eno: OrderedDict[bytes, _Silence] = OrderedDict()
-        self._fast_open: OrderedDict[tuple[bytes, bytes], tuple[FastOpenCookie, float]] = OrderedDict()
-        self._no_fast_open: OrderedDict[tuple[bytes, bytes, int], float] = OrderedDict()
-        self._narrow: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
+        self._no_oob: Remembered[bytes, None] = Remembered("oob-missed", _prefix_row, _covers)
+        self._no_eno: Remembered[bytes, float] = Remembered("eno-silence", _peer_row, _is, keep=ENO_SILENCE_MAX)
+        self._fast_open: Remembered[tuple[bytes, bytes], FastOpenCookie] = Remembered(
+            "fast-open-cookie", _cookie_row, _remote
+        )
+        self._no_fast_open: Remembered[tuple[bytes, bytes, int], None] = Remembered(
+            "fast-open-failed", _path_row, _remote
+        )
+        self._narrow: Remembered[bytes, int] = Remembered("narrow-path", _narrow_row, _is)
+        self._no_edo: Remembered[bytes, tuple[str, float]] = Remembered(
+            "edo-damaged", _damage_row, _is, keep=EDO_DAMAGE_MAX
+        )
+        self.kinds: list[Remembered[Any, Any]] = [
+            self._no_edo,
+            self._no_eno,
+            self._no_oob,
+            self._fast_open,
+            self._no_fast_open,
+            self._narrow,
+        ]
+
+    # --- what concerns all kinds -------------------------------------------------------------------------
+
+    def rows(self, now: float) -> Iterator[Row]:
+        """Everything that is remembered and believed at ``now``, kind by kind."""
+        for kind in self.kinds:
+            yield from kind.rows(now)
+
+    def forget(self, address: bytes | None = None, kind: str | None = None) -> int:
+        """Erase everything, or what is of one ``kind`` or concerns one ``address`` (4 or 16 octets).
+
+        Returns how many entries there were; ValueError for a kind that is none.
+        """
+        if kind is not None and all(known.kind != kind for known in self.kinds):
+            raise ValueError(f"{kind!r} is not one of {', '.join(known.kind for known in self.kinds)}")
+        return sum(known.erase(address) for known in self.kinds if kind in (None, known.kind))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.kinds))
+
+    # --- EDO (draft-ietf-tcpm-tcp-edo, caching of failures) ----------------------------------------------
+
+    def edo_damaged(self, address: bytes, how: str, now: float) -> None:
+        """EDO was agreed on with ``address``, or offered to it, and something on the path damaged it; ``how``: a
+        few words for those who look.
+        """
+        known = self._no_edo.before(address, now)
+        span = EDO_DAMAGE if known is None else min(known[1] * 2, EDO_DAMAGE_MAX)
+        self._no_edo.put(address, (how, span), now + span)
+
+    def edo_is_damaged(self, address: bytes, now: float) -> bool:
+        """Whether EDO is better left alone with ``address``."""
+        return self._no_edo.get(address, now) is not None
+
+    # --- key agreement (profile.md §2, §5) ---------------------------------------------------------------
 
     def oob_missed(self, address: bytes, now: float) -> None:
         """An announced OOB did not come from ``address``: its /24 or /56 is remembered for 10 minutes."""
-        prefix = _prefix(address)
-        self._no_oob[prefix] = now + OOB_MEMORY
-        self._no_oob.move_to_end(prefix)
-        if len(self._no_oob) > _LIMIT:
-            self._no_oob.popitem(last=False)
+        self._no_oob.put(_prefix(address), None, now + OOB_MEMORY)
 
     def awaits_oob(self, address: bytes, now: float) -> bool:
         """Whether it is worth waiting for an OOB from ``address``."""
-        prefix = _prefix(address)
-        until = self._no_oob.get(prefix)
-        if until is None:
-            return True
-        if until <= now:
-            del self._no_oob[prefix]
-            return True
-        return False
+        return not self._no_oob.holds(_prefix(address), now)
 
     def eno_met_silence(self, address: bytes, now: float) -> None:
         """SYNs with ENO were not answered by ``address`` and a plain one was."""
-        known = self._no_eno.get(address)
-        span = ENO_SILENCE if known is None else min(known.span * 2, ENO_SILENCE_MAX)
-        self._no_eno[address] = _Silence(now + span, span)
-        self._no_eno.move_to_end(address)
-        if len(self._no_eno) > _LIMIT:
-            self._no_eno.popitem(last=False)
+        known = self._no_eno.before(address, now)
+        span = ENO_SILENCE if known is None else min(known * 2, ENO_SILENCE_MAX)
+        self._no_eno.put(address, span, now + span)
 
     def eno_is_swallowed(self, address: bytes, now: float) -> bool:
         """Whether a first SYN to ``address`` should go without ENO under policy ``prefer``."""
-        known = self._no_eno.get(address)
-        return known is not None and known.until > now
+        return self._no_eno.holds(address, now)
+
+    # --- Fast Open (RFC 7413) ----------------------------------------------------------------------------
 
     def fast_open_learned(self, local: bytes, remote: bytes, port: int, cookie: FastOpenCookie, now: float) -> None:
         """Fast Open got through to ``port`` of ``remote``: the latest cookie counts (RFC 7413 §4.1.3)."""
-        self._no_fast_open.pop((local, remote, port), None)
-        known = self._fast_open
-        known[local, remote] = (cookie, now + COOKIE_MEMORY)
-        known.move_to_end((local, remote))
-        if len(known) > _LIMIT:
-            known.popitem(last=False)
+        self._no_fast_open.drop((local, remote, port))
+        self._fast_open.put((local, remote), cookie, now + COOKIE_MEMORY)
 
     def fast_open_cookie(self, local: bytes, remote: bytes, now: float) -> FastOpenCookie | None:
         """The cookie that ``remote`` gave to ``local``."""
-        found = self._fast_open.get((local, remote))
-        if found is None:
-            return None
-        if found[1] <= now:
-            del self._fast_open[local, remote]
-            return None
-        return found[0]
+        return self._fast_open.get((local, remote), now)
 
     def fast_open_failed(self, local: bytes, remote: bytes, port: int, now: float, pause: float) -> None:
         """Fast Open did not get through: the path is left alone for ``pause`` seconds (RFC 7413 §4.1.3.1)."""
-        doubted = self._no_fast_open
-        doubted[local, remote, port] = now + pause
-        doubted.move_to_end((local, remote, port))
-        if len(doubted) > _LIMIT:
-            doubted.popitem(last=False)
+        self._no_fast_open.put((local, remote, port), None, now + pause)
 
     def fast_open_in_doubt(self, local: bytes, remote: bytes, port: int, now: float) -> bool:
         """Whether a SYN on this path is to be plain."""
-        until = self._no_fast_open.get((local, remote, port))
-        if until is None:
-            return False
-        if until <= now:
-            del self._no_fast_open[local, remote, port]
-            return False
-        return True
+        return self._no_fast_open.holds((local, remote, port), now)
+
+    # --- paths -------------------------------------------------------------------------------------------
 
     def narrow_path(self, address: bytes, mtu: int, now: float) -> None:
         """ICMP says that the path to ``address`` takes packets of ``mtu`` octets."""
-        self._narrow[address] = (mtu, now + PATH_MEMORY)
-        self._narrow.move_to_end(address)
-        if len(self._narrow) > _LIMIT:
-            self._narrow.popitem(last=False)
+        self._narrow.put(address, mtu, now + PATH_MEMORY)
 
     def path_mtu(self, address: bytes, mtu: int, now: float) -> int:
         """What is remembered of the path to ``address``, octets, at most ``mtu``."""
-        known, until = self._narrow.get(address, (mtu, now))
-        return min(known, mtu) if until > now else mtu
+        known = self._narrow.get(address, now)
+        return mtu if known is None else min(known, mtu)
 
-    def forget(self) -> int:
-        """Erase everything; returns how many entries there were."""
-        count = len(self)
-        for kind in self._kinds:
-            kind.clear()
-        return count
 
-    def __len__(self) -> int:
-        return sum(map(len, self._kinds))
+# Which address an entry concerns, and how it is shown.
 
-    @property
-    def _kinds(self) -> tuple[OrderedDict[Any, Any], ...]:
-        return (self._no_oob, self._no_eno, self._fast_open, self._no_fast_open, self._narrow)
+
+def _is(key: bytes, address: bytes) -> bool:
+    return key == address
+
+
+def _remote(key: tuple[Any, ...], address: bytes) -> bool:
+    return bool(key[1] == address)
+
+
+def _covers(prefix: bytes, address: bytes) -> bool:
+    return prefix == _prefix(address)
+
+
+def _peer_row(address: bytes, _: object) -> Row:
+    return {"peer": address_text(address)}
+
+
+def _prefix_row(prefix: bytes, _: object) -> Row:
+    size = 4 if len(prefix) == 3 else 16
+    return {"peer": f"{address_text(prefix.ljust(size, bytes(1)))}/{8 * len(prefix)}"}
+
+
+def _narrow_row(address: bytes, mtu: int) -> Row:
+    return {"peer": address_text(address), "mtu": mtu}
+
+
+def _damage_row(address: bytes, damage: tuple[str, float]) -> Row:
+    return {"peer": address_text(address), "how": damage[0]}
+
+
+def _cookie_row(ends: tuple[bytes, bytes], cookie: FastOpenCookie) -> Row:
+    # The cookie itself lets its holder open fast in our name: it is not shown.
+    return {"peer": address_text(ends[1]), "local": address_text(ends[0]), "mss": cookie.mss}
+
+
+def _path_row(path: tuple[bytes, bytes, int], _: object) -> Row:
+    return {"peer": address_text(path[1]), "local": address_text(path[0]), "port": path[2]}
 
 
 def _prefix(address: bytes) -> bytes:

@@ -118,7 +118,7 @@ def connect(
             tables = {} if security.keys is None else {"keys": security.keys}
             async with (
                 running.interface(link, task.cancel) as network,
-                running.keyed(network, tables, control, link.name),
+                running.controlled(network, tables, control, link.name),
             ):
                 return await run_connection(network, job, running.printer(json, stream_is_output=generated))
 

@@ -60,7 +60,7 @@ def gateway(
         tables = {name: security.keys for name, security in securities.items() if security.keys is not None}
         async with (
             running.interface(content.link, lambda _: stop.set()) as network,
-            running.keyed(network, tables, control, content.link.name),
+            running.controlled(network, tables, control, content.link.name),
         ):
             await run_gateway(network, content.forwards, ready=ready, relayed=relayed, stop=stop)
         return 0

@@ -13,10 +13,9 @@ from rich.table import Table
 
 from ao.keyfile import KeyFileError, load
 
-from ..control.client import ControlError, ask
-from ..control.place import default_path
 from ..control.rows import order_of
 from . import options
+from .controlled import Control, Json, Tun, ask
 
 EPILOG = """Examples: edotun keys list | edotun keys add new.toml | edotun keys rotate new --wait 30 |
 edotun keys remove old | edotun keys status --json. A key in use is not removed: rotate to another first, at both
@@ -24,23 +23,11 @@ ends. Only the user that runs the command, and root, may do this."""
 
 app = typer.Typer(no_args_is_help=False, epilog=EPILOG, help="Look at and change the keys of a running command.")
 
-Control = Annotated[
-    Path | None, typer.Option("--control", metavar="PATH", help="The control socket; default by --tun.")
-]
-Tun = Annotated[str, typer.Option("--tun", metavar="NAME", help="The device of the command.")]
 Forward = Annotated[
     str | None,
     typer.Option("--forward", metavar="NAME", help="The forward of a gateway whose keys are meant."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _WIDTH = 116
-
-
-def _ask(control: Path | None, tun: str, order: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return ask(control or default_path(tun), order)
-    except ControlError as error:
-        options.wrong(str(error))
 
 
 def _show(answer: dict[str, Any], json_: bool, text: str) -> None:
@@ -50,7 +37,7 @@ def _show(answer: dict[str, Any], json_: bool, text: str) -> None:
 @app.command("list")
 def list_(control: Control = None, tun: Tun = "edotun0", json_: Json = False) -> None:
     """List the keys, without their secrets."""
-    answer = _ask(control, tun, {"do": "list"})
+    answer = ask(control, tun, {"do": "list"})
     if json_:
         typer.echo(json.dumps(answer))
         return
@@ -73,7 +60,7 @@ def list_(control: Control = None, tun: Tun = "edotun0", json_: Json = False) ->
 @app.command()
 def status(control: Control = None, tun: Tun = "edotun0", json_: Json = False) -> None:
     """Show, of each connection, the key that signs, the one asked for, and what was verified."""
-    answer = _ask(control, tun, {"do": "status"})
+    answer = ask(control, tun, {"do": "status"})
     if json_:
         typer.echo(json.dumps(answer))
         return
@@ -100,7 +87,7 @@ def add(
     except KeyFileError as error:
         options.wrong(str(error))
     for mkt in mkts:
-        answer = _ask(control, tun, {"do": "add", "forward": forward, "key": order_of(mkt)})
+        answer = ask(control, tun, {"do": "add", "forward": forward, "key": order_of(mkt)})
         _show(answer, json_, f"added {mkt.name}: {answer['connections']} connections may use it")
 
 
@@ -117,11 +104,11 @@ def rotate(
     json_: Json = False,
 ) -> int:
     """Ask the peers of all connections to sign under a key; exit status 1 where not all follow within --wait."""
-    answer = _ask(control, tun, {"do": "rotate", "forward": forward, "key": name, "sign": sign})
+    answer = ask(control, tun, {"do": "rotate", "forward": forward, "key": name, "sign": sign})
     end = time.monotonic() + wait
     while wait and answer["following"] < answer["connections"] and time.monotonic() < end:
         time.sleep(0.1)
-        answer.update(_ask(control, tun, {"do": "progress", "forward": forward, "key": name}))
+        answer.update(ask(control, tun, {"do": "progress", "forward": forward, "key": name}))
     _show(
         answer,
         json_,
@@ -140,5 +127,5 @@ def remove(
     json_: Json = False,
 ) -> None:
     """Forget a key that no connection signs under or asks for."""
-    answer = _ask(control, tun, {"do": "remove", "forward": forward, "key": name})
+    answer = ask(control, tun, {"do": "remove", "forward": forward, "key": name})
     _show(answer, json_, f"removed {name}")

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import bench, connect, demo, gateway, keys, pkt, serve, sim, verify
+from . import bench, connect, demo, gateway, keys, peers, pkt, serve, sim, verify
 from .options import UsageFault
 
 
@@ -55,6 +55,7 @@ app.command("bench", epilog=bench.EPILOG)(bench.bench)
 app.command("pkt", epilog=pkt.EPILOG)(pkt.pkt)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.add_typer(keys.app, name="keys")
+app.add_typer(peers.app, name="peers")
 
 
 def main() -> None:

@@ -47,8 +47,8 @@ Control = Annotated[
     typer.Option(
         "--control",
         metavar="PATH",
-        help="The socket by which edotun keys changes the configured keys; default /run/edotun/TUN.sock.",
-        rich_help_panel=_PROTECTION,
+        help="The socket that edotun keys and edotun peers ask; default /run/edotun/TUN.sock.",
+        rich_help_panel=_DEVICE,
     ),
 ]
 Capture = Annotated[

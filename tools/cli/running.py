@@ -53,34 +53,34 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def keyed(
+async def controlled(
     network: Interface, tables: Mapping[str, MktTable], path: Path | None, tun: str
 ) -> AsyncIterator[None]:
-    """Inside, configured keys change on time and by ``edotun keys``, at ``path`` or the default for the device.
+    """Inside, ``edotun keys`` and ``edotun peers`` are answered at ``path``, or the default for the device.
 
-    What does not verify is told, a line a second and reason.
+    Configured keys change on time. What does not verify is told, a line a second and reason.
     """
-    if not tables:
-        yield
-        return
     from tun.aolog import tell_drops
     from tun.keyclock import keep_time
 
-    from ..control.orders import Keys
+    from ..control.desk import desk
     from ..control.place import default_path
     from ..control.server import control
 
+    stack, wake, now = network.stack, network.driver.wake, network.driver.now
     async with AsyncExitStack() as ends:
-        await ends.enter_async_context(tell_drops(network.stack, notice))
-        await ends.enter_async_context(keep_time(network.stack, tuple(tables.values()), network.driver.wake))
+        if tables:
+            await ends.enter_async_context(tell_drops(stack, notice))
+            await ends.enter_async_context(keep_time(stack, tuple(tables.values()), wake))
         where = path or default_path(tun)
         try:
-            await ends.enter_async_context(control(where, Keys(network.stack, tables, network.driver.wake)))
+            await ends.enter_async_context(control(where, desk(stack, tables, wake, now)))
         except OSError as error:
             if path is not None:
                 raise
             # Devices of one name in two namespaces: the second command runs all the same.
-            notice(f"its keys cannot be changed while it runs: {where}: {error.strerror} (--control PATH)")
+            if tables:
+                notice(f"its keys cannot be changed while it runs: {where}: {error.strerror} (--control PATH)")
         yield
 
 

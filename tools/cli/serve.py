@@ -88,7 +88,7 @@ def serve(
         tables = {} if security.keys is None else {"keys": security.keys}
         async with (
             running.interface(link, lambda _: stop.set()) as network,
-            running.keyed(network, tables, control, link.name),
+            running.controlled(network, tables, control, link.name),
         ):
             await run_service(
                 network,

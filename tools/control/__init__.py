@@ -1,1 +1,1 @@
-"""The local control socket: keys of a running command are listed, added, rotated and removed through it."""
+"""The local control socket: keys of a running command are changed through it, its memory of peers is seen."""

@@ -21,7 +21,7 @@ def ask(path: Path, order: dict[str, Any]) -> dict[str, Any]:
             sock.sendall(json.dumps(order).encode() + b"\n")
             line = sock.makefile("rb").readline()
         except (FileNotFoundError, ConnectionRefusedError):
-            raise ControlError(f"no command is controlled at {path}: is it running, with --keys?") from None
+            raise ControlError(f"no command is controlled at {path}: is it running?") from None
         except OSError as error:
             raise ControlError(f"{path}: {error.strerror or error}") from None
     if not line:

@@ -1,4 +1,4 @@
-"""What can be asked for over the control socket: one JSON object a line each way, secrets in hexadecimal."""
+"""The keys of a running command over the control socket; secrets cross it in hexadecimal, and one way only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from stack import ao_counters, rollover
 from stack.host import Stack
 
 from ..report import endpoint
+from .fault import OrderFault
 from .rows import mkt_of, row_of
-
-
-class OrderFault(ValueError):
-    """What is wrong with an order, in one line, without a secret."""
 
 
 class Keys:

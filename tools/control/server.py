@@ -12,7 +12,8 @@ import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from .orders import Keys, OrderFault
+from .desk import Clerk
+from .fault import OrderFault
 
 _CREDENTIALS = struct.Struct("3i")
 # No order is longer than this many octets.
@@ -26,14 +27,14 @@ def peer_of(sock: socket.socket) -> int:
 
 
 @contextlib.asynccontextmanager
-async def control(path: Path, keys: Keys) -> AsyncIterator[None]:
+async def control(path: Path, orders: Clerk) -> AsyncIterator[None]:
     """Serve orders at ``path`` (mode 0600); raises OSError where another command serves there already."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             stranger = peer_of(writer.get_extra_info("socket")) not in (0, os.geteuid())
             while line := await reader.readline():
-                answer = _refusal() if stranger else _answer(keys, line)
+                answer = _refusal() if stranger else _answer(orders, line)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError):
@@ -73,12 +74,12 @@ def _refusal() -> dict[str, object]:
     return {"ok": False, "error": "only the same user and root may control this command"}
 
 
-def _answer(keys: Keys, line: bytes) -> dict[str, object]:
+def _answer(orders: Clerk, line: bytes) -> dict[str, object]:
     try:
         order = json.loads(line)
         if not isinstance(order, dict):
             raise OrderFault("an order is a JSON object")
-        return {"ok": True, **keys.carry_out(order)}
+        return {"ok": True, **orders.carry_out(order)}
     except json.JSONDecodeError:
         return {"ok": False, "error": "an order is a JSON object on one line"}
     except OrderFault as fault:

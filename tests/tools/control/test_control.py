@@ -19,7 +19,7 @@ from tests.stack.test_rollover import NEW, OLD, Pair
 from tools.cli.main import app
 from tools.control import server
 from tools.control.client import ControlError, ask
-from tools.control.orders import Keys
+from tools.control.desk import desk
 from tools.control.rows import mkt_of, order_of, row_of
 from tools.control.server import control
 
@@ -27,7 +27,9 @@ from tools.control.server import control
 @contextlib.asynccontextmanager
 async def controlled(pair: Pair, path: Path) -> AsyncIterator[None]:
     """The client of a pair under control at ``path``."""
-    async with control(path, Keys(pair.wire.client, {"one": pair.tables[0]}, pair.wire.flush)):
+    async with control(
+        path, desk(pair.wire.client, {"one": pair.tables[0]}, pair.wire.flush, lambda: pair.wire.now)
+    ):
         yield
 
 
