@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from construct import (
     Array,
@@ -24,6 +24,7 @@ from construct import (
     Int16ub,
     Int32ub,
     Struct,
+    Tell,
     Terminated,
 )
 
@@ -67,6 +68,15 @@ class Value:
 
     name: str
     fields: dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where a field of an option stands: its name, octets from the Kind octet, length in octets, value."""
+
+    name: str
+    offset: int
+    length: int
+    value: Any
 
 
 def _kind(kind: int) -> Callable[[CodePoints], Number]:
@@ -169,13 +179,37 @@ class Registry:
 
     def parse(self, octets: bytes) -> Value:
         """Parse one whole option; OptionError where it is unknown or not what its declaration says."""
+        declaration, contents = self._declared(octets)
+        return Value(declaration.name, _plain(declaration, declaration.contents, contents))
+
+    def locate(self, octets: bytes) -> tuple[str, tuple[Place, ...]]:
+        """Name of one whole option and where each of its fields stands, Kind, Length and ExID left out.
+
+        Raises OptionError as ``parse`` does.
+        """
+        declaration, contents = self._declared(octets)
+        told = _plain(declaration, _told(declaration), contents)
+        head = len(octets) - len(contents)
+        names = [name for name in told if not name.startswith("from ")]
+        starts = [told[f"from {name}"] for name in names]
+        places = zip(names, starts, [*starts, len(contents)][1:], strict=True)
+        # A field that is there in another form of the option only has no octets here.
+        return declaration.name, tuple(
+            Place(name, head + start, end - start, told[name]) for name, start, end in places if end > start
+        )
+
+    def known(self, kind: int, exid: int) -> tuple[str, ...]:
+        """Names of the options with this kind and ExID (-1: none), whatever their Length."""
+        return tuple(declaration.name for declaration in self._by_number.get((kind, exid), ()))
+
+    def _declared(self, octets: bytes) -> tuple[Declaration, bytes]:
         if len(octets) < 2 or octets[1] != len(octets):
             raise OptionError("the Length octet is not the option's length")
         exid = int.from_bytes(octets[2:4]) if octets[0] in EXPERIMENTAL and len(octets) >= 4 else -1
         contents = octets[2:] if exid < 0 else octets[4:]
         for declaration in self._by_number.get((octets[0], exid), ()):
             if len(contents) in declaration.sizes:
-                return Value(declaration.name, _plain(declaration, contents))
+                return declaration, contents
         raise OptionError(f"no option of kind {octets[0]}, ExID {exid} has {len(octets)} octets")
 
     def build(self, name: str, **fields: object) -> bytes:
@@ -194,9 +228,16 @@ class Registry:
         return head[:1] + bytes((len(head) + len(contents),)) + head[2:] + contents
 
 
-def _plain(declaration: Declaration, contents: bytes) -> dict[str, Any]:
+def _told(declaration: Declaration) -> Construct:
+    """The declaration with the position noted before each field."""
+    fields = [part for part in declaration.contents.subcons if part.name != "end"]
+    told = [entry for part in fields for entry in (f"from {part.name}" / Tell, part)]
+    return Struct(*told, "end" / Terminated)
+
+
+def _plain(declaration: Declaration, form: Construct, contents: bytes) -> dict[str, Any]:
     try:
-        parsed = declaration.contents.parse(contents, size=len(contents))
+        parsed = form.parse(contents, size=len(contents))
     except ConstructError as error:
         raise OptionError(f"{declaration.name}: malformed contents of {len(contents)} octets") from error
     fields = {name: value for name, value in parsed.items() if name not in {"_io", "end"}}

@@ -44,6 +44,21 @@ def test_builds_and_parses_the_documents_octets(name: str, fields: dict[str, Any
     assert (value.name, value.fields) == (name, fields)
 
 
+@pytest.mark.parametrize(("name", "fields", "octets"), KNOWN)
+def test_each_field_is_located(name: str, fields: dict[str, Any], octets: str) -> None:
+    """Places follow each other from behind Kind, Length and ExID to the end, with the fields' values."""
+    option = bytes.fromhex(octets)
+    found, places = registry().locate(option)
+    assert found == name
+    at = 4 if option[0] == 254 else 2
+    for place in places:
+        assert (place.offset, place.value) == (at, fields[place.name])
+        if isinstance(place.value, int):
+            assert int.from_bytes(option[at : at + place.length]) == place.value
+        at += place.length
+    assert at == len(option)
+
+
 def test_every_declared_option_is_tested_here() -> None:
     assert {name for name, _, _ in KNOWN} == set(registry().names())
 

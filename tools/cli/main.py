@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import bench, connect, demo, gateway, keys, peers, pkt, serve, sim, verify
+from . import bench, connect, decode, demo, gateway, keys, peers, pkt, serve, sim, verify
 from .options import UsageFault
 
 
@@ -54,6 +54,7 @@ app.command("sim", epilog=sim.EPILOG)(sim.sim)
 app.command("bench", epilog=bench.EPILOG)(bench.bench)
 app.command("pkt", epilog=pkt.EPILOG)(pkt.pkt)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
+app.command("decode", epilog=decode.EPILOG)(decode.decode)
 app.add_typer(keys.app, name="keys")
 app.add_typer(peers.app, name="peers")
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from rich.table import Table
 
-from ao.messages import MessageKind
-from edo.codec import OptionError, parse_option
-from edo.options import Span
-
+from ..decode.texts import flags_text, option_text
 from .frames import SYN, Segment
 
-_FLAGS: Final = ((0x02, "SYN"), (0x01, "FIN"), (0x04, "RST"), (0x08, "PSH"), (0x10, "ACK"), (0x20, "URG"))
 _WHOLE: Final = 1 << 32
 
 
@@ -77,7 +73,7 @@ def _row(
         milliseconds=round((one.time - syn.time) * 1000, 3),
         outward=outward,
         what=_what(one),
-        flags=" ".join(name for bit, name in _FLAGS if one.flags & bit) or "-",
+        flags=flags_text(one.flags & 0x3F),
         sequence=(one.sequence - isn.get(one.key, 0)) % _WHOLE,
         ack=(one.ack - isn.get(peer, 0)) % _WHOLE if one.flags & 0x10 else None,
         inside=tuple(option_text(one.tcp, span) for span in one.inside),
@@ -97,47 +93,6 @@ def _what(one: Segment) -> str:
     if one.ao is not None:
         return "data" if one.payload else "ack"
     return "key exchange" if one.options.ke or one.behind else "clear segment"
-
-
-def option_text(tcp: memoryview, span: Span) -> str:
-    """Name an option and its values in a few characters."""
-    _, _, offset, length = span
-    octets = bytes(tcp[offset : offset + length])
-    try:
-        value = parse_option(octets)
-    except OptionError:
-        return f"kind {octets[0]}, {length} octets"
-    return _TEXTS[value.name](value.fields, octets) if value.name in _TEXTS else value.name
-
-
-def _ke(fields: dict[str, Any], _: bytes) -> str:
-    try:
-        name = MessageKind(fields["message"]).name.lower().replace("_", " ")
-    except ValueError:
-        name = f"message {fields['message']}"
-    begin, size = fields["offset"], len(fields["octets"])
-    part = "" if size == fields["total"] else f" {begin}-{begin + size - 1} of"
-    return f"KE {name}{part} {fields['total']}"
-
-
-def _extension(fields: dict[str, Any], _: bytes) -> str:
-    segment_length = fields["segment_length"]
-    return f"EDO H {fields['header_length']}" + ("" if segment_length is None else f" S {segment_length}")
-
-
-_TEXTS: Final[dict[str, Callable[[dict[str, Any], bytes], str]]] = {
-    "mss": lambda fields, _: f"MSS {fields['mss']}",
-    "wscale": lambda fields, _: f"WS {fields['shift']}",
-    "sack_permitted": lambda _, __: "SACK ok",
-    "sack": lambda fields, _: f"SACK x{len(fields['blocks'])}",
-    "timestamps": lambda _, __: "TS",
-    "ao": lambda fields, _: f"AO {fields['key_id']}/{fields['rnext_key_id']} {8 * len(fields['mac'])} bit",
-    "eno": lambda fields, _: "ENO " + (fields["contents"].hex(" ").upper() or "-"),
-    "edo_supported": lambda _, __: "EDO ok",
-    "edo_extension": _extension,
-    "syn_eos": lambda _, __: "SYN-EOS",
-    "ke": _ke,
-}
 
 
 def show(rows: Sequence[Row], title: str) -> Table:

@@ -1,0 +1,1 @@
+"""``edotun decode``: what every octet of a segment's header means, and where it is wrong."""
