@@ -46,17 +46,22 @@ def _bears_number(span: Span, data_offset: int, dialect: Dialect) -> bool:
     )
 
 
-def header_end(tcp: memoryview, spans: list[Span], data_offset: int, dialect: Dialect) -> int | EdoDrop | None:
+def header_end(
+    tcp: memoryview, spans: list[Span], data_offset: int, dialect: Dialect, *, lenient: bool = False
+) -> int | EdoDrop | None:
     """Octets from the start of the TCP header to its true end, None where no Extension says so.
 
     ``tcp`` is exactly the segment, without what a link may have padded behind it, and ``spans`` what was found
     inside Data Offset. EdoDrop where the Extension is not alone, not one of the two forms, or says what cannot be:
     Header_Length below Data Offset, past the segment or within a word, Segment_Length not the segment's.
+    ``lenient``: one that has not the Length of either form is no Extension, as a prototype has it.
     """
     found = None
     wanted = dialect.exid
     for span in spans:
         if span[1] == wanted and _bears_number(span, data_offset, dialect):
+            if lenient and span[3] not in (dialect.short_octets, dialect.long_octets):
+                continue
             if found is not None:
                 return EdoDrop.MALFORMED_OPTION
             found = span

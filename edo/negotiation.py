@@ -37,10 +37,11 @@ class Edo:
     A strict end that waits for the peer's first Extension takes a segment without one as the peer's word that EDO
     is off, for good: were it dropped instead, an end whose Extension got lost and one that insists on it would
     never understand each other again. After the first Extension a segment without one is dropped, save RST.
-    A lenient end takes segments without an Extension at any time and goes on sending its own.
+    A lenient end takes segments without an Extension at any time and goes on sending its own. ``extended``: the
+    segment that ``boundary`` judged last has an Extension that holds.
     """
 
-    __slots__ = ("_active", "_dialect", "_given_up", "_policy", "state")
+    __slots__ = ("_active", "_dialect", "_given_up", "_policy", "extended", "state")
 
     def __init__(self, policy: EdoPolicy, *, active: bool, dialect: Dialect = DEFAULT) -> None:
         self._policy = policy
@@ -48,6 +49,7 @@ class Edo:
         self._dialect = dialect
         self._given_up = policy is EdoPolicy.OFF
         self.state = EdoState.OFF
+        self.extended = False
 
     @property
     def dialect(self) -> Dialect:
@@ -115,13 +117,15 @@ class Edo:
         """Octets from the start of the TCP header to its true end, or why the segment is dropped.
 
         ``tcp`` is exactly the segment, its checksum and MAC found good; ``spans`` is what ``walk`` found inside
-        Data Offset (20-60 octets); ``flags`` the TCP flags. Changes no state. What lies between Data Offset and
-        the result is walked only after this; an overrun there is EdoDrop.MALFORMED_OPTION too.
+        Data Offset (20-60 octets); ``flags`` the TCP flags. Changes no state but ``extended``. What lies between
+        Data Offset and the result is walked only after this; an overrun there is EdoDrop.MALFORMED_OPTION too.
         """
+        self.extended = False
         if flags & SYN or not self.on:
             return data_offset
-        end = header_end(tcp, spans, data_offset, self._dialect)
+        end = header_end(tcp, spans, data_offset, self._dialect, lenient=self._policy is EdoPolicy.LENIENT)
         if end is not None:
+            self.extended = end.__class__ is int
             return end
         if self.state is EdoState.CONFIRMED and self._policy is EdoPolicy.STRICT and not flags & RST:
             return EdoDrop.EDO_MISSING

@@ -72,7 +72,9 @@ class TcpConfig(Habits):
     (RFC 9293 §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2);
     ``local_ports`` the first and the last ephemeral port: one is chosen at random and searched from there (RFC 6335
     §6, RFC 6056 §3.3.1); ``sack_blocks`` the most SACK blocks per
-    segment; ``ttl`` (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293 §3.9.2);
+    segment; ``edo_retries`` how many repetitions of a SYN still offer EDO (-1: all), ``remember_edo``: where EDO
+    was damaged it is left alone for a time; ``ttl`` (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293
+    §3.9.2);
     ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1); ``mss`` is
     the most that is announced and sent in a segment, options included (0: what the MTU allows; RFC 9293 §3.7.1);
     ``user_timeout`` is how long octets may stay unacknowledged (0: R2 alone decides; RFC 9293 §3.8.3, RFC 5482);
@@ -138,6 +140,8 @@ class TcpConfig(Habits):
     msl: float = 30.0
     local_ports: tuple[int, int] = (49152, 65535)
     sack_blocks: int = 4
+    edo_retries: int = 2
+    remember_edo: bool = True
     ttl: int = 64
     dscp: int = 0
     soft_errors_end_opening: bool = False

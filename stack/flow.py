@@ -13,14 +13,14 @@ from dataclasses import replace
 from ao.keys import Key
 from ao.reasons import AoDrop
 from edo.fast import read_options
-from edo.layout import NoRoom, lay_out
+from edo.layout import NoRoom
 from edo.negotiation import Edo, EdoState
 from edo.options import Options
 from edo.plan import Plan
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
-from . import ao_counters
+from . import ao_counters, edo_damage, space
 from .connection import Connection
 from .events import Closed, Established, Event, Readable, SoftError, TcpError
 from .ip_options import way_back
@@ -40,12 +40,14 @@ _RUN_LIMIT = 1 << 16
 class Flow:
     """A connection with its protection, option space and handshake.
 
-    ``drops`` counts segments by the reason for which they were dropped; ``rejected`` is set when the flow is over
-    for the stack. All times are seconds of the stack's clock.
+    ``drops`` counts segments by the reason for which they were dropped, ``damaged`` those that show that EDO is not
+    safe here; ``over`` is set when the flow is over for the stack. All times are seconds of the stack's clock.
     """
 
     __slots__ = (
+        "_answers_extended",
         "_closing",
+        "_extended",
         "_merged",
         "_overhead",
         "_runs",
@@ -53,9 +55,9 @@ class Flow:
         "announced",
         "attempt",
         "connection",
+        "damaged",
         "drops",
         "edo",
-        "extension_seen",
         "handshake",
         "ip_options",
         "key",
@@ -87,12 +89,15 @@ class Flow:
         self.accept_icmps = accept_icmps
         self.announced = False
         self.over = False
-        self.extension_seen = False
+        self.damaged = 0
         self.scheduled: float | None = None
         self._runs: list[Run] = []
         self._merged: Run | None = None
         self._overhead = -1
         self._closing = False
+        # Whether all segments of the batch have an Extension, and whether the RST that leaves answers such.
+        self._extended = True
+        self._answers_extended = False
 
     # --- segments in -------------------------------------------------------------------------------------
 
@@ -123,28 +128,43 @@ class Flow:
     def read_behind(self, segment: Segment) -> bool:
         """Find the header's true end, walk what lies behind Data Offset and read the options; False: dropped."""
         spans = segment.spans
-        if self.edo.state is not EdoState.OFF:
-            boundary = self.edo.boundary(segment.tcp, segment.data_offset, spans, segment.flags)
+        edo = self.edo
+        if edo.state is not EdoState.OFF:
+            boundary = edo.boundary(segment.tcp, segment.data_offset, spans, segment.flags)
             if boundary.__class__ is not int:
-                self.drop(str(boundary))
-                return False
+                return self._malformed(segment, str(boundary))
             segment.header_end = boundary
             if segment.header_end > segment.data_offset:
                 behind = walk(segment.tcp, segment.data_offset, segment.header_end)
                 if behind is None:
-                    self.drop(EdoDrop.MALFORMED_OPTION)
-                    return False
+                    return self._malformed(segment, EdoDrop.MALFORMED_OPTION)
                 spans = spans + behind
-        segment.options = read_options(segment.tcp, spans, self.stack.points)
+            if not edo.extended:
+                self._extended = False
+        segment.options = read_options(segment.tcp, spans, edo.dialect.points)
         return True
+
+    def _malformed(self, segment: Segment, reason: str) -> bool:
+        """Drop a segment for what its options look like: silently, but it may say something of the path."""
+        self.drop(reason)
+        edo_damage.dropped(self.stack, self, segment, reason)
+        return False
 
     def read_inside(self, segment: Segment) -> None:
         """Read the options inside Data Offset only: of a SYN, whose Extension has no meaning (EDO rule N2)."""
-        segment.options = read_options(segment.tcp, segment.spans, self.stack.points)
+        segment.options = read_options(segment.tcp, segment.spans, self.edo.dialect.points)
 
     def deliver(self, segment: Segment, number: int, key: Key | None, now: float, *, payload: bool = True) -> None:
         """Hand one segment, its options read, to the connection at once (``payload`` False: without octets)."""
-        self.connection.receive([self._run_of(segment, number, key, payload)], now)
+        self._receive([self._run_of(segment, number, key, payload)], now)
+
+    def _receive(self, runs: list[Run], now: float) -> None:
+        connection = self.connection
+        connection.receive(runs, now)
+        out = connection.out
+        if out and out[-1].flags & RST:
+            self._answers_extended = self._extended
+        self._extended = True
         self.settle(now)
 
     def _run_of(self, segment: Segment, number: int, key: Key | None, payload: bool) -> Run:
@@ -196,8 +216,7 @@ class Flow:
             runs = self._runs
             self._runs = []
             self._merged = None
-            self.connection.receive(runs, now)
-            self.settle(now)
+            self._receive(runs, now)
 
     def drop(self, reason: str) -> None:
         """Count one dropped segment."""
@@ -352,6 +371,7 @@ class Flow:
         else:
             for run in runs:
                 self.handshake.dress(run, now, out)
+        self._answers_extended = False
         if self.connection.state is State.CLOSED or runs:
             self.settle(now)
 
@@ -360,55 +380,29 @@ class Flow:
     ) -> None:
         """Lay out and seal one run (riders: whole options that go with it)."""
         protection = protection or self.protection
-        plan = self.plan(run.options, run.flags, riders, protection)
-        padding = self.edo.dialect.data_padding
-        if padding and run.length and self.edo.on and plan.header_octets < 20 + padding:
-            riders += (bytes((1,)) * (20 + padding - plan.header_octets),)
-            plan = self.plan(run.options, run.flags, riders, protection)
+        plan = self.plan(run.options, run.flags, riders, protection, run.length)
         room = max(run.segment_size + self._overhead - (plan.header_octets - 20), 1)
-        if run.flags & SYN:
-            self._renounce(run.options, plan)
+        if run.flags & SYN and (carried := space.not_carried(run.options, plan, self.edo.dialect.points)):
+            # Options for which its SYN had no room are not in use (RFC 7323 §2.2, §3.2).
+            self.connection.renounce(carried)
         before = len(out)
         protection.seal(self.sealer, run, plan, room, out)
         if self.stack.trace is not None:
             sent = out[before:]
             self.stack.trace.segments_sent(self.key, run, len(sent), sum(map(len, sent)), self.stack.now)
 
-    def _renounce(self, asked: Options, plan: Plan) -> None:
-        """Tell the connection for which options its SYN had no room: they are not in use (RFC 7323 §2.2, §3.2)."""
-        header = memoryview(bytes(20) + plan.octets)
-        sent = read_options(header, walk(header, 20, plan.data_offset) or [], self.stack.points)
-        if (asked.ts_val, asked.wscale, asked.sack_permitted) != (sent.ts_val, sent.wscale, sent.sack_permitted):
-            self.connection.renounce(sent)
-
     def plan(
-        self, options: Options, flags: int, riders: tuple[bytes, ...] = (), protection: Protection | None = None
+        self,
+        options: Options,
+        flags: int,
+        riders: tuple[bytes, ...] = (),
+        protection: Protection | None = None,
+        length: int = 0,
     ) -> Plan:
-        """Where the options of a segment with ``flags`` go."""
+        """Lay out the header with which a run of ``length`` octets with ``options`` and ``flags`` goes."""
+        answers = self._answers_extended
         protection = protection or self.protection
-        edo = self.edo
-        syn = bool(flags & SYN)
-        if syn or edo.state is EdoState.OFF:
-            extension = None
-            behind = False
-        else:
-            authenticated = protection.authenticates
-            behind = bool(riders) or edo.may_extend(authenticated)
-            extension = edo.form(authenticated)
-            if flags & RST and not edo.rst_extension(self.extension_seen):
-                extension = None
-                behind = False
-        return lay_out(
-            options,
-            ao_octets=protection.ao_octets,
-            key_ids=protection.key_ids,
-            extension=extension,
-            behind=behind,
-            riders=riders,
-            dialect=edo.dialect,
-            syn=syn,
-            md5=protection.md5,
-        )
+        return space.lay(self.edo, protection, options, flags, riders, answers_extended=answers, length=length)
 
     def update_overhead(self) -> None:
         """Tell the connection how many option octets each data segment carries (RFC 9293 §3.7.1, eff. send MSS)."""

@@ -13,9 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ao.reasons import AoDrop
-from edo.codepoints import POINTS, CodePoints
+from edo.codepoints import POINTS, CodePoints, Dialect
 from edo.fast import read_options
-from edo.negotiation import Edo
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
@@ -28,6 +27,7 @@ from .checksum import ones_complement_sum, pseudo_header_sum
 from .config import TcpConfig
 from .connection import Connection
 from .cookies import Cookies
+from .edo_switch import EdoSwitch
 from .events import TcpError
 from .fastopen_cookies import FastOpenCookies
 from .flow import Flow
@@ -61,8 +61,9 @@ class Stack:
 
     ``addresses`` in CIDR or plain text form; ``config`` is the base of every connection's settings, of which
     ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for; ``memory``
-    bounds what all connections, fragments and waiting SYNs hold together, octets (>= 1 MiB). Raises ValueError for
-    an address that is none. Times are seconds of one monotonic clock, passed in.
+    bounds what all connections, fragments and waiting SYNs hold together, octets (>= 1 MiB); ``edo`` (off, strict,
+    lenient) and ``dialect`` (None: as ``points`` say) hold for connections that do not name their own. Raises
+    ValueError for an address or policy that is none. Times are seconds of one monotonic clock, passed in.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class Stack:
         config: TcpConfig | None = None,
         points: CodePoints = POINTS,
         memory: int = MEMORY,
+        edo: str = "off",
+        dialect: Dialect | None = None,
     ) -> None:
         interfaces = [ipaddress.ip_interface(address) for address in addresses]
         self.addresses = tuple(interface.ip.packed for interface in interfaces)
@@ -85,7 +88,7 @@ class Stack:
             raise ValueError("a stack needs at least one address")
         self.random = random
         self.configure(config or TcpConfig())
-        self.points = points
+        self.edo = EdoSwitch(edo, dialect, points)
         self.memory = Memory(memory)
         self.now = 0.0
         self.drops: Counter[str] = Counter()
@@ -296,7 +299,7 @@ class Stack:
         """Whether a SYN may end a TIME-WAIT early and begin anew (RFC 6191 §2, RFC 9293 §3.6.1)."""
         if flow.connection.state is not State.TIME_WAIT or self._listener(flow.key) is None:
             return False
-        options = read_options(segment.tcp, segment.spans, self.points)
+        options = read_options(segment.tcp, segment.spans, self.edo.dialect.points)
         if not may_reuse(flow.connection, segment.seq, options) or not flow.protection.succeeds(segment):
             return False
         flow.leave()
@@ -320,7 +323,7 @@ class Stack:
                 self.passive.out_of_band(pending, segment, now)
                 return
             # A stray OOB is never answered, on open and closed ports (profile.md §1).
-            segment.options = read_options(segment.tcp, segment.spans, self.points)
+            segment.options = read_options(segment.tcp, segment.spans, self.edo.dialect.points)
             if segment.options.syn_eos or (listener is not None and not flags & SYN):
                 self.note(EdoDrop.STRAY_OOB)
                 return
@@ -383,7 +386,8 @@ class Stack:
         number = numbers.number(key, now) if iss is None else iss
         connection = Connection(config, number, clock_offset=numbers.offset(key))
         connection.path_mtu_octets = self.peers.path_mtu(key[2], config.mtu, now)
-        edo = Edo(security.edo_policy, active=active, dialect=security.dialect)
+        damaged = config.remember_edo and self.peers.edo_is_damaged(key[2], now)
+        edo = self.edo.begin(security, active=active, damaged=damaged)
         return Flow(self, key, connection, edo, now, security.accept_icmps)
 
     def add_flow(self, flow: Carrier) -> None:

@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from typing import Protocol
 
 from ao.messages import MessageKind
+from edo.codepoints import CodePoints
 from edo.fast import read_options
 from edo.messages import Assembler, Took
 from edo.syneos import read_oob
@@ -202,11 +203,11 @@ class Listener:
         self.stack.open_without_oob(pending, now)
 
 
-def message_out_of_band(stack: Home, segment: Segment, kind: MessageKind) -> bytes | None:
+def message_out_of_band(points: CodePoints, segment: Segment, kind: MessageKind) -> bytes | None:
     """The whole message ``kind`` that an OOB segment's payload carries; None when it holds anything else."""
-    spans = read_oob(segment.tcp, segment.data_offset)
+    spans = read_oob(segment.tcp, segment.data_offset, points=points)
     if spans is None:
         return None
-    options = read_options(segment.tcp, spans, stack.points)
+    options = read_options(segment.tcp, spans, points)
     assembler = Assembler(kind)
     return assembler.message if assembler.take(*options.ke) is Took.COMPLETE else None

@@ -53,7 +53,7 @@ class Passive:
         stack = self._stack
         if listener.pending(key) is not None:
             return
-        segment.options = read_options(segment.tcp, segment.spans, stack.points)
+        segment.options = read_options(segment.tcp, segment.spans, stack.edo.points(listener.security))
         clear = listener.security.protect == "none"
         if listener.full or not stack.memory.admits_syn() or (clear and not self._half_open.room()):
             if (
@@ -134,7 +134,7 @@ class Passive:
                 self._drop(key, refused)
                 return True
         stack.counters["cookies_good"] += 1
-        options = read_options(segment.tcp, segment.spans, stack.points)
+        options = read_options(segment.tcp, segment.spans, stack.edo.points(listener.security))
         scale, sack, ecn = (None, False, False) if options.ts_val is None else unstamp(options.ts_ecr)
         syn = Options(mss=mss, wscale=scale, sack_permitted=sack, ts_val=options.ts_val)
         # When the SYN came is not known: a second ago, which is what RFC 6298 §2.1 starts from.
@@ -198,7 +198,9 @@ class Passive:
         if record is None:
             return False
         if segment.flags & (SYN | ACK | RST) == SYN and segment.seq == record.irs:
-            segment.options = read_options(segment.tcp, segment.spans, self._stack.points)
+            points = self._stack.edo.points(record.listener.security)
+            segment.options = read_options(segment.tcp, segment.spans, points)
+            record.repeated(segment.options)
             again = _syn_run(segment)
             self._half_open.act(record, lambda flow: flow.connection.receive([again], now), now)
             return True
@@ -219,13 +221,14 @@ class Passive:
     def out_of_band(self, pending: PendingSyn, segment: Segment, now: float) -> None:
         """The OOB of a pending SYN came: both together open the connection (SYN-EOS §5)."""
         stack = self._stack
-        segment.options = read_options(segment.tcp, segment.spans, stack.points)
+        points = stack.edo.points(pending.listener.security)
+        segment.options = read_options(segment.tcp, segment.spans, points)
         if not segment.options.syn_eos or segment.seq != pending.segment.seq:
             stack.note(EdoDrop.STRAY_OOB)
             return
         listener = pending.listener
         listener.release(pending)
-        hello = message_out_of_band(stack, segment, MessageKind.HELLO)
+        hello = message_out_of_band(points, segment, MessageKind.HELLO)
         if hello is not None and not self._agreements.allow(now):
             hello = None
         octets = pending.segment.ip_octets + segment.ip_octets

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ao.keys import Key
-from edo.codepoints import CodePoints
 from edo.negotiation import Edo
 
 from .connection import Connection
+from .edo_switch import EdoSwitch
 from .events import Event, TcpError
 from .facts import Facts
 from .intent import Dial
@@ -84,6 +84,7 @@ class Carrier(Timed, Protocol):
     protection: Protection
     edo: Edo
     drops: Counter[str]
+    damaged: int
     attempt: Application | None
     listener: Door | None
     announced: bool
@@ -163,7 +164,7 @@ class Home(Protocol):
     """A stack, as what lives in it sees it."""
 
     now: float
-    points: CodePoints
+    edo: EdoSwitch
     memory: Memory
     peers: Peers
     drops: Counter[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from ao.agreement import Suite
@@ -11,7 +11,7 @@ from ao.groups import GROUPS_BY_NAME
 from ao.macs import MACS
 from ao.md5 import Md5Table
 from ao.mkt import MktTable
-from edo.codepoints import DEFAULT, Dialect
+from edo.codepoints import Dialect
 from edo.negotiation import EdoPolicy
 
 PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc-dh")
@@ -46,9 +46,10 @@ class Security:
     """How one connection, or each connection of a listener, is to be protected.
 
     ``protect`` is a mode of profile.md §2; ``policy`` says whether plain TCP is accepted where the mode cannot be
-    had; ``edo`` is off, strict or lenient, and becomes strict where ``protect`` agrees on keys; ``confirm`` says
-    when connect and accept return (None: early under require, wait under prefer); ``placements``, ``groups`` and
-    ``suites`` are in order of preference; ``keys`` holds the configured keys of mode ``ao``,
+    had; ``edo`` is off, strict or lenient (None: what the stack has, but strict where ``protect`` agrees on keys
+    and off under TCP-MD5), ``dialect`` how it is written (None: as the stack does); ``confirm`` says when connect
+    and accept return (None: early under require, wait under prefer); ``placements``, ``groups`` and ``suites``
+    are in order of preference; ``keys`` holds the configured keys of mode ``ao``,
     ``md5_keys`` those of mode ``md5``, which may have ``keys`` too: a peer that matches both gets TCP-AO, and only
     that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
@@ -65,7 +66,7 @@ class Security:
     keys: MktTable | None = None
     md5_keys: Md5Table | None = None
     accept_icmps: bool = False
-    dialect: Dialect = field(default=DEFAULT)
+    dialect: Dialect | None = None
 
     def __post_init__(self) -> None:
         _choice("protect", self.protect, PROTECTIONS)
@@ -95,7 +96,7 @@ class Security:
                 raise ValueError(f"keys: key {mkt.name!r} encrypts, and protection {self.protect!r} does not")
         if self.protect == "md5" and not self.md5_keys:
             raise ValueError("keys: protection 'md5' needs keys of TCP-MD5")
-        if self.protect == "md5" and self.edo_policy is not EdoPolicy.OFF:
+        if self.protect == "md5" and self.edo not in (None, "off"):
             raise ValueError("edo: TCP-MD5 covers no option, so EDO has to be off")
         if self.protect != "md5" and self.md5_keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no keys of TCP-MD5")
@@ -114,12 +115,13 @@ class Security:
         """Whether the mode goes by configured keys."""
         return self.protect in ("ao", "md5")
 
-    @property
-    def edo_policy(self) -> EdoPolicy:
-        """The EDO policy that holds: strict where keys are agreed on and nothing else was asked."""
-        if self.edo is None:
-            return EdoPolicy("strict" if self.agrees else "off")
-        return EdoPolicy(self.edo)
+    def edo_policy(self, default: EdoPolicy = EdoPolicy.OFF) -> EdoPolicy:
+        """The EDO policy that holds where the stack's is ``default``."""
+        if self.edo is not None:
+            return EdoPolicy(self.edo)
+        if self.agrees:
+            return EdoPolicy.STRICT
+        return EdoPolicy.OFF if self.protect == "md5" else default
 
     @property
     def waits(self) -> bool:

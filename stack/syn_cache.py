@@ -83,6 +83,10 @@ class HalfOpen:
         self.next_deadline: float | None = None
         self.keep(flow)
 
+    def repeated(self, options: Options) -> None:
+        """The SYN came again: of a late one EDO's offer may be missing, and the answer follows it (N8)."""
+        self._edo_supported = options.edo_supported
+
     def keep(self, flow: Flow) -> None:
         """What has changed since the SYN: our answer was sent, and when it is repeated."""
         connection = flow.connection

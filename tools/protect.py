@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ao.keyfile import load, load_with_md5
 from ao.md5 import Md5Table
 from ao.mkt import MktTable
+from edo.codepoints import Dialect, EdoKind, FormChoice, Units
 from stack.security import DEFAULT_SUITES, PROTECTIONS, Security
 
 from .link import Fault
@@ -16,6 +18,8 @@ from .link import Fault
 # Every mode of profile.md §2: one that is known and not built in is told apart from a misspelt one.
 MODES: Final = ("none", "md5", "ao", "ao-enc", "ao-dh", "ao-enc-dh")
 KEYED: Final = ("md5", "ao", "ao-enc")
+# How EDO may be written: the field of Dialect, and what it may be.
+EDO_CHOICES: Final[tuple[tuple[str, type[Enum]], ...]] = (("kind", EdoKind), ("units", Units), ("form", FormChoice))
 
 
 def _names(option: str, text: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -35,6 +39,9 @@ def check_security(
     policy: str,
     edo: str | None,
     keys: Path | None,
+    edo_kind: str | None = None,
+    edo_units: str | None = None,
+    edo_form: str | None = None,
     placement: str | None = None,
     group: str | None = None,
     suite: str | None = None,
@@ -67,11 +74,16 @@ def check_security(
     for mkt in table or ():
         if mkt.encrypt is not None:
             raise Fault("keys", f"key {mkt.name!r} encrypts, and --protect {protect} does not")
+    dialect = _dialect(edo_kind, edo_units, edo_form)
+    if dialect is not None and (edo or ("strict" if protect == "ao-enc-dh" else "off")) == "off":
+        option = next(name for name, text in _spoken(edo_kind, edo_units, edo_form) if text is not None)
+        raise Fault(option, "EDO is off: --edo strict or --edo lenient")
     try:
         return Security(
             protect=protect,
             policy=policy,
             edo=edo,
+            dialect=dialect,
             confirm=confirm,
             accept_icmps=accept_icmps,
             placements=_names("placement", placement, ("auto",)),
@@ -87,6 +99,22 @@ def check_security(
         if not colon:
             raise
         raise Fault(option, text) from None
+
+
+def _spoken(kind: str | None, units: str | None, form: str | None) -> tuple[tuple[str, str | None], ...]:
+    return (("edo_kind", kind), ("edo_units", units), ("edo_form", form))
+
+
+def _dialect(kind: str | None, units: str | None, form: str | None) -> Dialect | None:
+    """How EDO is written where anything of it is named; raises Fault for a name that is none."""
+    chosen: dict[str, Any] = {}
+    for (option, text), (name, choices) in zip(_spoken(kind, units, form), EDO_CHOICES, strict=True):
+        if text is not None:
+            if text not in [choice.value for choice in choices]:
+                names = ", ".join(choice.value for choice in choices)
+                raise Fault(option, f"{text!r} is not one of {names}")
+            chosen[name] = choices(text)
+    return Dialect(**chosen) if chosen else None
 
 
 def listed(values: Sequence[str] | str | None) -> str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from edo.codepoints import Dialect
 from stack.aio import LIMIT, ClientConnected, Server, open_connection, start_server
 from stack.aio_transport import drain_closing
 from stack.box import Box
@@ -41,7 +42,8 @@ class Interface:
     every packet, those that the stack dropped with the reason as comment; ``qlog`` one for the connections'
     events; ``config`` the base of every connection's settings, of which ``mtu`` is replaced (None: TCP's defaults,
     but for Nagle's algorithm, which asyncio turns off in its connections, too); ``memory`` bounds what all
-    connections hold together, octets; ``boxes`` stand between stack and device. Entering raises TunError or another
+    connections hold together, octets; ``edo`` (off, strict, lenient) and ``dialect`` hold for connections whose
+    security names none; ``boxes`` stand between stack and device. Entering raises TunError or another
     OSError, one line that says what could not be had.
     """
 
@@ -57,6 +59,8 @@ class Interface:
         qlog: str | Path | None = None,
         config: TcpConfig | None = None,
         memory: int = MEMORY,
+        edo: str = "off",
+        dialect: Dialect | None = None,
         boxes: Sequence[Box] = (),
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -69,6 +73,8 @@ class Interface:
         self._qlog = qlog
         self._config = config or TcpConfig(nagle=False)
         self._memory = memory
+        self._edo = edo
+        self._dialect = dialect
         self._boxes = tuple(boxes)
         self._random = random
         self._driver: Driver[Stack] | None = None
@@ -76,7 +82,14 @@ class Interface:
 
     async def __aenter__(self) -> Self:
         config = replace(self._config, mtu=self._mtu)
-        stack = Stack(self._addresses, config=config, random=self._random, memory=self._memory)
+        stack = Stack(
+            self._addresses,
+            config=config,
+            random=self._random,
+            memory=self._memory,
+            edo=self._edo,
+            dialect=self._dialect,
+        )
         with ExitStack() as resources:
             device = self._device(resources)
             capture = None

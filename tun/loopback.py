@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from edo.codepoints import Dialect
 from stack.batch import Octets
 from stack.box import Box
 from stack.config import TcpConfig
@@ -77,6 +78,8 @@ class Loopback(Interface):
         capture: str | Path | None = None,
         qlog: str | Path | None = None,
         config: TcpConfig | None = None,
+        edo: str = "off",
+        dialect: Dialect | None = None,
         boxes: Sequence[Box] = (),
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -87,6 +90,8 @@ class Loopback(Interface):
             capture=capture,
             qlog=qlog,
             config=config,
+            edo=edo,
+            dialect=dialect,
             boxes=boxes,
             random=random,
         )

@@ -197,7 +197,7 @@ class AgreedA(Agreed):
         if behind is None:
             return None
         segment.header_end = len(segment.tcp)
-        segment.options = read_options(segment.tcp, segment.spans + behind, flow.stack.points)
+        segment.options = read_options(segment.tcp, segment.spans + behind, flow.edo.dialect.points)
         return segment
 
     def _settle_plain(self, segment: Segment, number: int, reason: str, now: float) -> None:

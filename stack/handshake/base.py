@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ao.keys import Key
-from edo.extended import find_extension
 from edo.negotiation import EdoState
 
+from ..edo_damage import REMOVED, SILENCE, acceptable, remember
 from ..facts import Facts
 from ..flow import Flow
 from ..run import ACK, RST, SYN, Run
@@ -31,6 +31,7 @@ class Handshake:
         self.settled = False
         self.syn_ack_eno: bytes | None = None
         self.fell_back = False
+        self._silent = False
 
     def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """Take a segment that protection let pass: ``key`` it verified under, None for a clear one."""
@@ -48,14 +49,19 @@ class Handshake:
                 if segment.flags & ACK:
                     if extend(segment.ack, connection.snd_nxt) == connection.iss + 1:
                         edo.take_syn_ack(segment.options.edo_supported)
+                        if self._silent:
+                            remember(flow.stack, flow, SILENCE)
                 else:
                     # Crossed SYNs: the SYN-ACK that answers drops the offer where the peer made none (N7).
                     edo.take_syn(segment.options.edo_supported)
             elif self._answers_crossed(segment, number):
                 edo.take_syn_ack(segment.options.edo_supported)
+            elif self._syn_again(segment, number):
+                edo.take_syn(segment.options.edo_supported)
         elif edo.state is EdoState.UNCONFIRMED and self.acceptable(segment, number):
-            edo.accepted(flow_extension(flow, segment))
-        flow.extension_seen = flow_extension(flow, segment)
+            edo.accepted(edo.extended)
+            if not edo.on:
+                remember(flow.stack, flow, REMOVED)
         flow.deliver(segment, number, key, now)
         self._check_settled()
 
@@ -69,16 +75,19 @@ class Handshake:
             and extend(segment.ack, connection.snd_nxt) == connection.iss + 1
         )
 
+    def _syn_again(self, segment: Segment, number: int) -> bool:
+        """Whether it is the SYN that was answered: a late one may come without EDO's offer (N8)."""
+        connection = self.flow.connection
+        return (
+            connection.state is State.SYN_RECEIVED
+            and connection.passive
+            and segment.flags & (SYN | ACK | RST) == SYN
+            and number == connection.irs
+        )
+
     def acceptable(self, segment: Segment, number: int) -> bool:
         """Whether an ACK segment lies in the window and acknowledges nothing unsent (RFC 9293 §3.10.7.4)."""
-        connection = self.flow.connection
-        if segment.flags & RST or not segment.flags & ACK:
-            return False
-        ack = extend(segment.ack, connection.snd_nxt)
-        window = connection.rcv_wnd
-        return connection.rcv_nxt <= number <= connection.rcv_nxt + window and (
-            connection.iss < ack <= connection.snd_nxt
-        )
+        return acceptable(self.flow.connection, segment, number)
 
     def _check_settled(self) -> None:
         if self.ready and self.flow.edo.state in (EdoState.OFF, EdoState.CONFIRMED):
@@ -101,8 +110,20 @@ class Handshake:
                 run.options.edo_supported = edo.state is not EdoState.OFF
                 run.options.eno = self.syn_ack_eno
             else:
-                run.options.edo_supported = edo.offer()
+                run.options.edo_supported = self._offer(run)
         self.flow.send(run, out)
+
+    def _offer(self, run: Run) -> bool:
+        """Whether a SYN offers EDO: late repetitions do not, as the path may swallow what it does not know (N8).
+
+        From then on no answer can bring EDO back: the peer may have seen either SYN last.
+        """
+        edo = self.flow.edo
+        retries = self.flow.connection.config.edo_retries
+        if retries >= 0 and run.transmission > retries and edo.state is EdoState.OFFERED:
+            edo.turn_off()
+            self._silent = True
+        return edo.offer()
 
     def advance(self, now: float) -> None:
         """Run the handshake's own timers."""
@@ -113,10 +134,3 @@ class Handshake:
     def abort(self, now: float) -> None:
         """The application gives the connection up."""
         self.flow.connection.abort(now)
-
-
-def flow_extension(flow: Flow, segment: Segment) -> bool:
-    """Whether the segment carries an EDO Extension inside Data Offset."""
-    if flow.edo.state is EdoState.OFF:
-        return False
-    return find_extension(segment.tcp, segment.spans, segment.data_offset, flow.edo.dialect) is not None

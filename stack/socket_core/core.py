@@ -11,6 +11,7 @@ from ..ip import address_text
 from ..states import State
 from .base import BUFFERS, Phase
 from .errors import SocketError
+from .extended import edo_asked, with_edo
 from .info import packed
 from .names import octets_of
 from .numbers import (
@@ -34,6 +35,7 @@ from .numbers import (
     SO_ERROR,
     SOL_SOCKET,
     TCP_CORK,
+    TCP_EXT_DATA_OFFSET,
     TCP_INFO,
     TCP_MAXSEG,
     TCP_NODELAY,
@@ -322,6 +324,9 @@ class SocketCore(Opening):
         self._usable()
         self._look()
         self._check_level(level)
+        if (level, name) == (IPPROTO_TCP, TCP_EXT_DATA_OFFSET):
+            self.set_protection(with_edo(self.protection, value, self.stack.edo.dialect))
+            return
         self.settings.set(level, name, value)
         if self._listener is not None:
             self._listener.config = self.settings.config()
@@ -348,6 +353,8 @@ class SocketCore(Opening):
             if name in BUFFERS and (size := self._buffer(BUFFERS[name])):
                 return size
         elif level == IPPROTO_TCP:
+            if name == TCP_EXT_DATA_OFFSET:
+                return edo_asked(self.protection)
             if name == TCP_INFO:
                 return packed(self.info())
             if name == TCP_MAXSEG:

@@ -63,6 +63,8 @@ TCP_FASTOPEN_KEY: Final = 33
 TCP_FASTOPEN_NO_COOKIE: Final = 34
 TCP_INQ: Final = 36
 TCP_CM_INQ: Final = TCP_INQ
+# Of a prototype of EDO.
+TCP_EXT_DATA_OFFSET: Final = 44
 # FreeBSD's options that Linux has not: KEEPINIT has its number there, NOOPT's is another option's here.
 TCP_KEEPINIT: Final = 128
 TCP_NOOPT: Final = 136

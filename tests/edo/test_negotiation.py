@@ -252,9 +252,6 @@ def test_r3_a_rst_may_lack_the_extension_but_not_have_a_wrong_one() -> None:
         (long(9, 0x012C), bytes(272), 36),
         (long(9, 0x022C), bytes(272), EdoDrop.EDO_SEGMENT_LENGTH),
         (short(0x0120), bytes(1200), 1152),
-        (b"\xfe\x05\x0e\xd0\x07", b"", EdoDrop.MALFORMED_OPTION),  # R7
-        (b"\xfe\x07\x0e\xd0\x00\x07\x00", b"", EdoDrop.MALFORMED_OPTION),
-        (b"\xfe\x0a\x0e\xd0\x00\x08\x00\x20\x00\x00", b"", EdoDrop.MALFORMED_OPTION),
         (short(8) + short(8), bytes(8), EdoDrop.MALFORMED_OPTION),  # R9
         (short(9) + long(9, 36), b"", EdoDrop.MALFORMED_OPTION),
         (b"\xfd\x06\x0e\xd0\x00\x07", b"", 28),  # kind 253 is as good
@@ -263,6 +260,25 @@ def test_r3_a_rst_may_lack_the_extension_but_not_have_a_wrong_one() -> None:
 def test_r4_to_r7_and_r9(policy: EdoPolicy, inside: bytes, behind: bytes, verdict: int | EdoDrop) -> None:
     for edo in (client(policy), server(policy), confirmed(policy)):
         assert judge(edo, inside, behind) == verdict
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"\xfe\x05\x0e\xd0\x07",
+        b"\xfe\x07\x0e\xd0\x00\x07\x00",
+        b"\xfe\x0a\x0e\xd0\x00\x08\x00\x20\x00\x00",
+    ],
+)
+def test_r7_an_extension_of_another_length_is_malformed_and_to_the_lenient_none(inside: bytes) -> None:
+    for edo in (client(), server(), confirmed()):
+        assert judge(edo, inside, b"data") is EdoDrop.MALFORMED_OPTION
+    for edo in (client(LENIENT), server(LENIENT), confirmed(LENIENT)):
+        assert judge(edo, inside, b"data") == 20 + -(-len(inside) // 4) * 4
+        assert not edo.extended
+        # One that is well formed counts beside it.
+        assert judge(edo, inside + short(12), bytes(16)) == 48
+        assert edo.extended
 
 
 def test_r5_counts_the_tcp_length_not_the_buffer() -> None:

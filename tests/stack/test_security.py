@@ -51,10 +51,10 @@ def test_defaults_follow_the_profile() -> None:
     assert not Security("ao-enc-dh").waits
     assert Security("ao-enc-dh", policy="prefer").waits
     assert not Security("ao-enc-dh", policy="prefer", confirm="early").waits
-    assert Security("ao-enc-dh").edo_policy is EdoPolicy.STRICT
-    assert Security().edo_policy is EdoPolicy.OFF
-    assert Security("ao", keys=KEYS).edo_policy is EdoPolicy.OFF
-    assert Security("ao", keys=KEYS, edo="lenient").edo_policy is EdoPolicy.LENIENT
+    assert Security("ao-enc-dh").edo_policy() is EdoPolicy.STRICT
+    assert Security().edo_policy() is EdoPolicy.OFF
+    assert Security("ao", keys=KEYS).edo_policy() is EdoPolicy.OFF
+    assert Security("ao", keys=KEYS, edo="lenient").edo_policy() is EdoPolicy.LENIENT
 
 
 def test_no_secret_is_shown() -> None:

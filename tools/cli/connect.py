@@ -73,6 +73,9 @@ def connect(
     protect: options.Protect = "none",
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
+    edo_kind: options.EdoKindOption = None,
+    edo_units: options.EdoUnits = None,
+    edo_form: options.EdoForm = None,
     keys: options.Keys = None,
     control: options.Control = None,
     placement: options.Placement = None,
@@ -95,7 +98,8 @@ def connect(
         options.wrong(f"--timeout: {timeout:g} is not above 0")
     options.port(port, 0)
     link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
-    security = options.security(protect, policy, edo, keys, placement, group, suite, confirm, accept_icmps)
+    dialect = (edo_kind, edo_units, edo_form)
+    security = options.security(protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps)
     running.require_device()
     generated = octets is not None
 

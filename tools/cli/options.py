@@ -92,6 +92,30 @@ EdoOption = Annotated[
         rich_help_panel=_PROTECTION,
     ),
 ]
+EdoKindOption = Annotated[
+    str | None,
+    typer.Option(
+        "--edo-kind",
+        metavar="exid|79/80|237",
+        help="EDO's option: by ExID, or as native kinds.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+EdoUnits = Annotated[
+    str | None,
+    typer.Option(
+        "--edo-units", metavar="words|octets", help="What Header_Length counts.", rich_help_panel=_PROTECTION
+    ),
+]
+EdoForm = Annotated[
+    str | None,
+    typer.Option(
+        "--edo-form",
+        metavar="auto|short|long",
+        help="The form of the Extension; auto: short under a MAC.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 Keys = Annotated[
     Path | None,
     typer.Option(
@@ -189,6 +213,7 @@ def security(
     protect: str,
     policy: str,
     edo: str | None,
+    dialect: tuple[str | None, str | None, str | None],
     keys: Path | None,
     placement: str | None,
     group: str | None,
@@ -196,12 +221,16 @@ def security(
     confirm: str | None,
     accept_icmps: bool,
 ) -> Security:
-    """Return the checked protection options."""
+    """Return the checked protection options; ``dialect`` is kind, units and form of EDO."""
+    edo_kind, edo_units, edo_form = dialect
     try:
         return check_security(
             protect=protect,
             policy=policy,
             edo=edo,
+            edo_kind=edo_kind,
+            edo_units=edo_units,
+            edo_form=edo_form,
             keys=keys,
             placement=placement,
             group=group,

@@ -64,6 +64,9 @@ def serve(
     protect: options.Protect = "none",
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
+    edo_kind: options.EdoKindOption = None,
+    edo_units: options.EdoUnits = None,
+    edo_form: options.EdoForm = None,
     keys: options.Keys = None,
     control: options.Control = None,
     placement: options.Placement = None,
@@ -79,7 +82,8 @@ def serve(
     handler, default_port = _handler(service, octets)
     options.port(port, 1)
     link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
-    security = options.security(protect, policy, edo, keys, placement, group, suite, confirm, accept_icmps)
+    dialect = (edo_kind, edo_units, edo_form)
+    security = options.security(protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps)
     running.require_device()
     number = port if port is not None else default_port
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)

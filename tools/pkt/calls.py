@@ -25,7 +25,6 @@ from .profiles import Profile
 from .syntax import Anything, CallSpec, Expression
 from .values import Resolver
 
-_EXT_DATA_OFFSET: Final = 44
 _NONBLOCK: Final = 0o4000
 # Calls whose second argument is where octets are.
 _BUFFERED: Final = frozenset({"write", "send", "sendto", "read", "recv", "recvfrom"})
@@ -336,12 +335,7 @@ class Calls(Polling):
         value = resolver.option_value(call.arguments[3])
 
         def attempt() -> Done:
-            core = _core(self._socket_of(call, resolver))
-            if (level, name) == (n.IPPROTO_TCP, _EXT_DATA_OFFSET):
-                self.machine.extend(short=value == 1)
-                core.protection = self._security("off" if value == 0 else "strict")
-            else:
-                core.setsockopt(level, name, value)
+            _core(self._socket_of(call, resolver)).setsockopt(level, name, value)
             return Done(0)
 
         return attempt

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
-from edo.codepoints import Dialect, FormChoice
+from edo.codepoints import Dialect
 from stack.batch import Batch
 from stack.config import TcpConfig
 from stack.host import Stack
@@ -44,7 +43,7 @@ class Machine:
         self.dialect = dialect
         self.now = EPOCH
         source = random.Random(1)
-        self.stack = Stack([local], random=source.randbytes, config=config, points=dialect.points)
+        self.stack = Stack([local], random=source.randbytes, config=config, dialect=dialect)
         self.sent: deque[Segment] = deque()
         self.conversations: list[Conversation] = []
         self.current: Conversation | None = None
@@ -171,10 +170,6 @@ class Machine:
     def configure(self, config: TcpConfig) -> None:
         """Settings of what begins from now on."""
         self.stack.configure(config)
-
-    def extend(self, *, short: bool) -> None:
-        """EDO's Extension is sent in its short or its long form from now on."""
-        self.dialect = replace(self.dialect, form=FormChoice.SHORT if short else FormChoice.LONG)
 
     def count(self, state: str) -> int:
         """How many connections are in a state of RFC 9293, by its name with underscores."""

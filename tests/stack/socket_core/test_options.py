@@ -8,7 +8,11 @@ from itertools import pairwise
 
 import pytest
 
+from ao.md5 import Md5Key, Md5Table
+from edo.codepoints import FormChoice
+from edo.negotiation import EdoState
 from stack.config import TcpConfig
+from stack.security import Security
 from stack.socket_core import FREEBSD, LINUX, OWN, Profile, SocketCore
 from stack.socket_core import numbers as n
 from stack.socket_core.info import information, packed
@@ -224,3 +228,29 @@ def test_info() -> None:
     assert bench.listener().info()["state"] == "LISTEN"
     nothing = information(None, State.CLOSED, 0.0)
     assert len(packed(nothing)) == len(octets)
+
+
+def test_edo_is_switched_by_the_option_of_a_prototype() -> None:
+    """0 is off, 1 the short form, 2 the long one; before it connects or listens (EDO N6)."""
+    bench = Bench()
+    listener, core = bench.server(), bench.client()
+    assert get(core, n.IPPROTO_TCP, n.TCP_EXT_DATA_OFFSET, bench) == 0
+    fails(errno.EINVAL, core.setsockopt, n.IPPROTO_TCP, n.TCP_EXT_DATA_OFFSET, 3)
+    for value in (1, 0, 2):
+        core.setsockopt(n.IPPROTO_TCP, n.TCP_EXT_DATA_OFFSET, value)
+        assert get(core, n.IPPROTO_TCP, n.TCP_EXT_DATA_OFFSET, bench) == value
+    listener.setsockopt(n.IPPROTO_TCP, n.TCP_EXT_DATA_OFFSET, struct.pack("i", 1))
+    listener.bind("", 80)
+    listener.listen(5)
+    core.connect(bench.host, 80, bench.now)
+    bench.run()
+    child = accepted(listener.accept(bench.now))
+    for end, form in ((core, FormChoice.LONG), (child, FormChoice.SHORT)):
+        edo = end._attempt.flow.edo  # type: ignore[union-attr]
+        assert (edo.state, edo.dialect.form) == (EdoState.CONFIRMED, form)
+        fails(errno.EISCONN, end.setsockopt, n.IPPROTO_TCP, n.TCP_EXT_DATA_OFFSET, 0)
+    signed = Security("md5", md5_keys=Md5Table([Md5Key("key", b"secret")]))
+    other = bench.client()
+    other.set_protection(signed)
+    fails(errno.EINVAL, other.setsockopt, n.IPPROTO_TCP, n.TCP_EXT_DATA_OFFSET, 2)
+    assert other.protection is signed

@@ -1,0 +1,66 @@
+"""Option space of one connection: the plan of each header, and what there was no room for (profile.md §1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edo.codepoints import CodePoints
+from edo.fast import read_options
+from edo.layout import lay_out
+from edo.negotiation import Edo, EdoState
+from edo.options import Options
+from edo.plan import Plan
+from edo.walk import walk
+
+from .protection import Protection
+from .run import RST, SYN
+
+_NOP: Final = b"\x01"
+
+
+def lay(
+    edo: Edo,
+    protection: Protection,
+    options: Options,
+    flags: int,
+    riders: tuple[bytes, ...] = (),
+    *,
+    answers_extended: bool,
+    length: int = 0,
+) -> Plan:
+    """Lay out the header with which a run of ``length`` octets with ``options`` and ``flags`` goes.
+
+    ``riders`` are whole options that go with it; ``answers_extended``: a RST among the flags answers a segment that
+    had an Extension (draft-ietf-tcpm-tcp-edo, RST). Raises ``edo.layout.NoRoom``.
+    """
+    syn = bool(flags & SYN)
+    extension = None
+    behind = False
+    if not syn and edo.state is not EdoState.OFF and (not flags & RST or edo.rst_extension(answers_extended)):
+        authenticated = protection.authenticates
+        extension = edo.form(authenticated)
+        behind = bool(riders) or edo.may_extend(authenticated)
+    plan = lay_out(
+        options,
+        ao_octets=protection.ao_octets,
+        key_ids=protection.key_ids,
+        extension=extension,
+        behind=behind,
+        riders=riders,
+        dialect=edo.dialect,
+        syn=syn,
+        md5=protection.md5,
+    )
+    padding = edo.dialect.data_padding
+    if padding and length and extension is not None and plan.header_octets < 20 + padding:
+        riders += (_NOP * (20 + padding - plan.header_octets),)
+        return lay(edo, protection, options, flags, riders, answers_extended=answers_extended)
+    return plan
+
+
+def not_carried(asked: Options, plan: Plan, points: CodePoints) -> Options | None:
+    """What a SYN laid out by ``plan`` carries, where that is less than ``asked``: the rest yielded to others."""
+    header = memoryview(bytes(20) + plan.octets)
+    sent = read_options(header, walk(header, 20, plan.data_offset) or [], points)
+    same = (asked.ts_val, asked.wscale, asked.sack_permitted) == (sent.ts_val, sent.wscale, sent.sack_permitted)
+    return None if same else sent
