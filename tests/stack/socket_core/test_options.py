@@ -245,6 +245,8 @@ def test_edo_is_switched_by_the_option_of_a_prototype() -> None:
     core.connect(bench.host, 80, bench.now)
     bench.run()
     child = accepted(listener.accept(bench.now))
+    child.send(b"!", 0, bench.now)
+    bench.run()
     for end, form in ((core, FormChoice.LONG), (child, FormChoice.SHORT)):
         edo = end._attempt.flow.edo  # type: ignore[union-attr]
         assert (edo.state, edo.dialect.form) == (EdoState.CONFIRMED, form)
