@@ -20,5 +20,8 @@ class EdoDrop(StrEnum):
     EDO_SEGMENT_LENGTH = "edo_segment_length"
     """Segment_Length is not the TCP length of the pseudo-header."""
 
+    MALFORMED_SPACE = "malformed_space"
+    """A rival's frame of options that contradicts itself (``edo.rivals``)."""
+
     STRAY_OOB = "stray_oob"
     """A segment without SYN, ACK and RST that carries SYN-EOS and belongs to no SYN that waits for it."""

@@ -214,10 +214,11 @@ class Reading:
 
     ``marked``: the segment says that its sender uses the method; else it is read as RFC 9293 has it. ``spans`` are
     the options in the order in which they are processed, offsets from the start of the TCP header; ``payload`` is
-    (start, end) of the user's octets. ``promised`` are numbers of options that are announced and come later.
+    (start, end) of the user's octets. ``promised`` are numbers of options that are announced and come later,
+    ``more`` says that further segments with options follow.
     """
 
-    __slots__ = ("marked", "payload", "promised", "spans")
+    __slots__ = ("marked", "more", "payload", "promised", "spans")
 
     def __init__(
         self, marked: bool, spans: list[Span], payload: tuple[int, int], promised: tuple[int, ...] = ()
@@ -226,6 +227,7 @@ class Reading:
         self.spans = spans
         self.payload = payload
         self.promised = promised
+        self.more = False
 
 
 class Method(ABC):
