@@ -156,6 +156,12 @@ class Sealer:
             header[start : start + len(tag)] = tag
         # The header's length is a multiple of four, so the sums of header and payload may simply be added.
         total = fold(ones_complement_sum(header) + ones_complement_sum(piece) + self._pseudo + size)
+        if total == 0xFFFF and sign is not None:
+            # Linux takes a segment with TCP-AO whose checksum is 0 for one that it sends itself, hashes the
+            # addresses the other way round and drops it, as often as it comes (6.7 and later, net/ipv4/tcp_ao.c,
+            # tcp_ao_hash_pseudoheader). 0xFFFF is the other zero of ones' complement: it is right at every
+            # receiver that adds up (RFC 1071 §1), and no MAC covers the field.
+            total = 0
         _SHORT.pack_into(header, 16, 0xFFFF - total)
         if size != self._ip_size:
             self._ip_header = self._ip.header(size, 0)

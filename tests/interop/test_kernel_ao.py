@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from ipaddress import ip_network
-from typing import Any
 
 import pytest
 
@@ -20,94 +16,11 @@ from stack.handshake.configured import ConfiguredProtection
 from stack.isn import InitialNumbers
 from stack.security import Security
 from stack.simulator import Delay, Loss, Reorder
-from tests.interop.peer import GUEST, STACK, STACK6, GuestKey, guest, prepare
-from tests.interop.world import World, world
-from tun.netns import Namespace
+from tests.interop.bench import KERNEL_MACS, OURS, PORTS, SECRET, THEIRS, Bench, counted, pair, rings_of
+from tests.interop.peer import GUEST, STACK, STACK6, GuestKey
+from tests.interop.world import World
 
 pytestmark = [pytest.mark.tun, pytest.mark.programs("ip", "ethtool")]
-
-KERNEL_MACS = {
-    "hmac-sha-1-96": "hmac(sha1)",
-    "aes-128-cmac-96": "cmac(aes128)",
-    "linux-hmac-sha256": "hmac(sha256)",
-}
-OURS, THEIRS = 84, 61
-SECRET = b"testvector"
-
-Scenario = Callable[[World], Awaitable[None]]
-
-
-class Bench:
-    """The namespace, the guest and the event loop that all tests of this file share."""
-
-    def __init__(self, runner: asyncio.Runner, space: Namespace, running: Any) -> None:
-        self._runner = runner
-        self._space = space
-        self._guest = running
-
-    def run(self, scenario: Scenario, *boxes: Any, seconds: float = 60.0) -> None:
-        """Run one scenario on a stack of its own."""
-
-        async def main() -> None:
-            async with world(self._space, self._guest, boxes) as made, asyncio.timeout(seconds):
-                await scenario(made)
-
-        self._runner.run(main())
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    with Namespace(f"ao{os.getpid()}") as space, asyncio.Runner() as runner, contextlib.ExitStack() as ends:
-        prepare(space)
-        context = guest(space)
-        running = runner.run(context.__aenter__())
-        ends.callback(lambda: runner.run(context.__aexit__(None, None, None)))
-        yield Bench(runner, space, running)
-
-
-def pair(
-    mac: str = "hmac-sha-1-96", *, v6: bool = False, exclude: bool = False, octets: int = 12
-) -> tuple[Mkt, GuestKey]:
-    """One key as either side has it."""
-    mkt = Mkt("k", OURS, THEIRS, SECRET, mac=mac, mac_octets=octets, cover_options=not exclude)
-    key = GuestKey(SECRET, THEIRS, OURS, KERNEL_MACS[mac], octets, exclude)
-    if v6:
-        key.peer = f"{STACK6}/128"
-    return mkt, key
-
-
-# Acknowledgments, which nobody sends again, that a pressed guest may miss among some ten thousand.
-_STRAYS = 20
-
-
-@contextlib.asynccontextmanager
-async def counted(made: World, *, pressed: bool = False) -> AsyncIterator[None]:
-    """What is sent inside, the kernel counts good, all of it and nothing else; and what it sends, this side does.
-
-    Resets of no connection, which late segments draw, are not signed and are counted as lacking the option. Where
-    the guest is ``pressed`` its device drops frames without counting them: no more than were sent again. In 100 MB
-    it also counts the few segments as bad, each time they come, whose TCP checksum happens to be 0: the same
-    octets verify elsewhere, and cut in two they are good.
-    """
-    before, lost = await made.guest.netstat(), made.overflowed()
-    count = made.count
-    assert count.sent == count.clear == 0
-    yield
-    grown = await made.agreed(before, 0, lost)
-    unseen = count.sent - (made.overflowed() - lost) - grown["TCPAOGood"]
-    again = sum(attempt.flow.connection.retransmissions for attempt in made.attempts)
-    assert 0 <= unseen <= (again + _STRAYS if pressed else 0)
-    assert grown["TCPAOGood"] > 0
-    bad = grown.pop("TCPAOBad")
-    assert 0 <= bad <= (again + _STRAYS if pressed else 0)
-    assert {name: n for name, n in grown.items() if n} == {
-        "TCPAOGood": grown["TCPAOGood"],
-        **({"TCPAORequired": count.resets} if count.resets else {}),
-    }
-    assert count.clear == count.resets
-    unheard = made.arrived.received - count.resets - made.verified()
-    assert 0 <= unheard <= (_STRAYS if pressed else 0)
-    assert made.verified() > 0
 
 
 async def talk(made: World, port: int, mkts: list[Mkt], octets: bytes, *, v6: bool) -> None:
@@ -121,7 +34,6 @@ async def talk(made: World, port: int, mkts: list[Mkt], octets: bytes, *, v6: bo
 
 
 OCTETS = random.Random(5).randbytes(60_000)
-PORTS = iter(range(7000, 8000))
 
 
 @pytest.mark.parametrize("mac", KERNEL_MACS)
@@ -186,12 +98,6 @@ def test_the_kernel_rotates_and_we_follow(bench: Bench, v6: bool) -> None:
             assert rings[0].current.send_id == 2
 
     bench.run(scenario)
-
-
-def rings_of(made: World) -> list[KeyRing]:
-    """The keys of the connections that stand."""
-    protections = [flow.protection for flow in made.stack.flows.values()]
-    return [p.ring for p in protections if isinstance(p, ConfiguredProtection) and p.ring is not None]
 
 
 @pytest.mark.parametrize("connects", [True, False], ids=["we connect", "it connects"])
@@ -350,7 +256,7 @@ def test_100_mb_from_the_kernel_across_a_wrap(bench: Bench) -> None:
             over.set()
 
         security = Security(protect="ao", keys=MktTable([mkt]))
-        async with counted(made, pressed=True):
+        async with counted(made):
             server = await start_server(sink, made.driver, port, security=security)
             end = await made.guest.connect(port, "source", key, bytes=TOTAL, isn=0xFFF00000, timeout=60).get()
             await over.wait()
@@ -373,7 +279,7 @@ def test_100_mb_to_the_kernel_across_a_wrap(bench: Bench, monkeypatch: pytest.Mo
 
     async def scenario(made: World) -> None:
         port = next(PORTS)
-        async with counted(made, pressed=True):
+        async with counted(made):
             done = await made.guest.listen(port, "sink", key, timeout=60)
             _, writer = await made.connect(port, mkt)
             at = 0

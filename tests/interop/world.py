@@ -7,15 +7,15 @@ import contextlib
 import json
 import random
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ao.mkt import Mkt, MktTable
 from edo.walk import walk
 from stack import ao_counters
 from stack.aio import open_connection, start_server
-from stack.attempt import Attempt
 from stack.batch import Octets
 from stack.box import Box, Direction, Emission
+from stack.config import TcpConfig
 from stack.host import Stack
 from stack.ip import TCP, Ip, parse
 from stack.run import RST
@@ -73,7 +73,6 @@ class World:
     driver: Driver[Stack]
     count: Count
     arrived: Count
-    attempts: list[Attempt] = field(default_factory=list)
 
     @staticmethod
     def host(v6: bool) -> str:
@@ -89,7 +88,6 @@ class World:
             self.host(v6),
             port,
             security=Security(protect="ao", keys=MktTable(mkts)),
-            started=self.attempts.append,
         )
 
     @contextlib.asynccontextmanager
@@ -120,7 +118,7 @@ class World:
     async def agreed(self, before: dict[str, int], sent: int, overflowed: int) -> dict[str, int]:
         """The kernel's counters since ``before``, once all that was sent since, ``sent`` then, has arrived."""
         grown: dict[str, int] = {}
-        for _ in range(100):
+        for _ in range(500):
             now = await self.guest.netstat()
             grown = {name: value - before.get(name, 0) for name, value in now.items()}
             if sum(grown.values()) >= self.count.sent + self.count.clear - sent - (self.overflowed() - overflowed):
@@ -134,12 +132,14 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(space: Namespace, guest: Guest, boxes: Sequence[Box] = ()) -> AsyncIterator[World]:
+async def world(
+    space: Namespace, guest: Guest, boxes: Sequence[Box] = (), config: TcpConfig | None = None
+) -> AsyncIterator[World]:
     """A stack on a TUN of its own in the guest's namespace."""
     count = Count()
     addresses = [f"{STACK}/24", f"{STACK6}/64"]
     with Tun("edotun0", addresses, [STACK_HOST, STACK_HOST6], netns=space.name) as tun:
-        stack = Stack(addresses, random=random.Random(7).randbytes)
+        stack = Stack(addresses, random=random.Random(7).randbytes, config=config)
         # What is lost on its way is not counted: sent is what reaches the device, received what reaches the stack.
         arrived = Count()
         with Driver(stack, tun, boxes=[arrived, *boxes, count]) as driver:

@@ -13,6 +13,7 @@ from scapy.layers.inet6 import IPv6
 from edo.layout import lay_out
 from edo.options import Options
 from edo.plan import Form
+from stack.checksum import checksum, pseudo_header_sum
 from stack.ip import address_octets
 from stack.run import ACK, FIN, PSH, Run
 from stack.sealer import Sealer
@@ -94,3 +95,24 @@ def test_a_sum_of_nothing_is_written_as_zero() -> None:
         Sealer(source, 1, destination, 2).seal(Run(0, 0, ACK, window, Options()), plan, 1, out)
         fields.add(int.from_bytes(out[0][36:38]))
     assert fields == set(range(0xFFFF))
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_sum_of_nothing_is_written_as_all_ones_where_it_is_signed(version: int) -> None:
+    """Linux drops a segment with TCP-AO and a checksum of 0; receivers that add up take either (RFC 1071 §1)."""
+
+    class Signs:
+        def tag(self, *_: object) -> bytes:
+            return b"twelve octet"
+
+    source, destination = (address_octets(text) for text in ENDS[version])
+    fields = set()
+    plan = lay_out(Options(), ao_octets=16)
+    for window in range(0x10000):
+        out: list[bytes] = []
+        Sealer(source, 1, destination, 2).seal(Run(0, 0, ACK, window, Options()), plan, 1, out, Signs())
+        tcp = out[0][20 * (1 + (version == 6)) :]
+        fields.add(int.from_bytes(tcp[16:18]))
+        if tcp[16:18] == b"\xff\xff":
+            assert checksum(tcp, initial=pseudo_header_sum(source, destination, len(tcp))) == 0
+    assert fields == set(range(1, 0x10000))
