@@ -11,8 +11,10 @@ from typing import Final
 
 from .flight import Flight, Sent
 
-# Beyond this many records a SACK block no longer splits one: a peer cannot make the list long octet by octet.
+# Beyond so many records, and one more for each so many octets outstanding (as a power of two), a SACK block no longer
+# splits one: a peer cannot make the list long octet by octet, and every other segment of a large window may be lost.
 _RECORD_LIMIT: Final = 1024
+_RECORD_OCTETS: Final = 9
 _DUP_THRESH: Final = 3
 
 
@@ -182,7 +184,8 @@ class Scoreboard:
 
     def _split(self, index: int, position: int) -> bool:
         """Cut the record at ``index`` in two at ``position``, within it; False where there are too many."""
-        if len(self.records) >= _RECORD_LIMIT:
+        records = self.records
+        if len(records) >= _RECORD_LIMIT + ((records[-1].end - records[0].start) >> _RECORD_OCTETS):
             return False
         self.cut(index, position)
         return True

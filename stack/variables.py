@@ -34,7 +34,7 @@ DEFAULT_MSS: Final = {20: 536, 40: 1220}
 NO_DROPS: Final[Counter[str]] = Counter()
 # Stand where there are no controller and no recovery before a connection is established.
 # Holes in what comes at the same time: a bound for the memory and the work that a peer can cause.
-_MOST_RANGES: Final = 1024
+_MOST_RANGES: Final = 1 << 14
 UNOPENED: Final = CongestionControl(0)
 _UNRECOVERED: Final[Recovery[Any]] = Recovery()
 

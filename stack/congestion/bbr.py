@@ -54,7 +54,9 @@ class Bbr(CongestionControl):
         "_full_bandwidth",
         "_full_count",
         "_idle",
+        "_held_back",
         "_initial",
+        "_left",
         "_losses",
         "_lost",
         "_min_rtt_at",
@@ -99,6 +101,8 @@ class Bbr(CongestionControl):
         self._prior = 0
         self._recovering = False
         self._conserving = False
+        self._held_back = False
+        self._left = -2
         self._seed = 0
         self._delivered = 0
         self._lost = self._losses = 0
@@ -140,6 +144,7 @@ class Bbr(CongestionControl):
         if self._round_start:
             self._next_round = sample.delivered
             self._round += 1
+            self._held_back = self._conserving
             self._conserving = False
 
     def _update_bandwidth(self, sample: RateSample) -> None:
@@ -178,7 +183,8 @@ class Bbr(CongestionControl):
         if not self._round_start:
             return
         overflows = self._overflows(sample)
-        if sample.app_limited:
+        if sample.app_limited or self._held_back:
+            # Nor can the bandwidth grow where no more is sent than is delivered.
             return
         bandwidth = self.bandwidth
         if bandwidth >= self._full_bandwidth * _FULL_GROWTH:
@@ -269,6 +275,7 @@ class Bbr(CongestionControl):
         self._lost = sample.lost
         if self._recovering and not sample.recovering:
             self._recovering = self._conserving = False
+            self._left = self._round
             self.cwnd = max(self.cwnd, self._prior)
         if self._conserving:
             # The first round of a recovery: what is delivered may be sent again, no more.
@@ -296,9 +303,17 @@ class Bbr(CongestionControl):
         """Nothing: the window follows delivery."""
 
     def on_loss(self, flight: int, smss: int, now: float) -> None:
-        """A loss is no congestion in this model; for a round no more is sent than is delivered."""
+        """A loss is no congestion in this model; for a round no more is sent than is delivered.
+
+        Where losses never cease, one recovery follows the other. Linux sees them as a single one, and so must this
+        model: with every other round held back it would never find the bandwidth.
+        """
         self._save()
-        self._recovering = self._conserving = True
+        follows = self._recovering
+        self._recovering = True
+        if follows or self._round <= self._left + 1:
+            return
+        self._conserving = True
         self._next_round = self._delivered
         # What is still under way is added by the sample of this acknowledgment.
         self.cwnd = smss

@@ -30,6 +30,9 @@ _MAX_ACK_DELAY: Final = 0.2
 _PTO_LEAST: Final = 0.002
 # PTO before there is an SRTT, seconds (§7.2).
 _PTO_INITIAL: Final = 1.0
+# So many records that may still be reordered are looked at for the reordering timer; those that follow were sent
+# later, and are given the time of the newest that arrived: a bound for the work that a peer can cause.
+_MOST_EARLY: Final = 256
 # Recoveries without D-SACK until the reordering window is reset (§6.2 step 4).
 _PERSIST: Final = 16
 
@@ -147,6 +150,13 @@ class Rack(LossRecovery):
         self._adapt(tcb, leaving=before != OPEN and tcb.recovery == OPEN)
         self._react(tcb, now, advanced=True)
 
+    def _revert(self, tcb: Tcb, acked: int, now: float) -> None:
+        if self.undo is not None and not self.undo.timeout:
+            # What was taken for lost came late. §6.2 step 3 does not see it, for it has been sent again meanwhile; and
+            # as long as no reordering was seen, three segments beyond a hole suffice to take it for lost again.
+            self.reordering_seen = True
+        super()._revert(tcb, acked, now)
+
     def duplicate(self, tcb: Tcb, fresh: int, now: float) -> None:
         tcb.dupacks += 1
         self._adapt(tcb, leaving=False)
@@ -236,6 +246,7 @@ class Rack(LossRecovery):
         xmit_ts = self.xmit_ts
         latest = -1.0
         lost = again = False
+        early = 0
         record = board.flight.oldest
         while record is not None and record.sent_at <= xmit_ts:
             following = record.after
@@ -246,6 +257,10 @@ class Rack(LossRecovery):
                     lost = True
                 else:
                     latest = record.sent_at
+                    early += 1
+                    if early == _MOST_EARLY:
+                        latest = xmit_ts
+                        break
             record = following
         self.reorder_at = latest + patience if latest >= 0.0 else _NEVER
         return lost, again

@@ -339,7 +339,8 @@ def test_sack_bombs(recovery: str) -> None:
                 work.append(lines_of(flooder.send, [packet]))
             else:
                 flooder.send([packet])
-    assert len(connection.scoreboard.records) <= 1100
+    assert len(connection.scoreboard.records) <= 1025 + in_flight // 512
+    print(max(work))
     assert max(work) < 40_000, work
 
 

@@ -150,6 +150,44 @@ def test_what_was_lost_makes_no_room() -> None:
     assert control.cwnd == pytest.approx(window, abs=2 * MSS)
 
 
+def test_losses_that_never_cease_are_one_recovery() -> None:
+    """What is held back is the first round; held back in each, BBR would never find a bandwidth with random losses."""
+    path = Path()
+    path.round(1000, 100, flying=100)
+    control = path.control
+    control.on_loss(100 * MSS, MSS, path.now)
+    path.sample(1000, 1, flying=100, recovering=True, prior=0)
+    assert control.cwnd == 101 * MSS
+    path.round(1000, 10, flying=100, recovering=True)
+    # A recovery ends, and at once or in the next round another begins: the window grows as if there were none.
+    for again in (False, True):
+        if again:
+            path.sample(1000, 1, flying=100, prior=0)
+        before = control.cwnd
+        control.on_loss(100 * MSS, MSS, path.now)
+        path.sample(1000, 10, flying=100, recovering=True, prior=0)
+        assert control.cwnd == before + 10 * MSS
+    path.sample(1000, 1, flying=100, prior=0)
+    for _ in range(2):
+        path.round(1000, 10, flying=100)
+    control.on_loss(100 * MSS, MSS, path.now)
+    path.sample(1000, 1, flying=100, recovering=True, prior=0)
+    assert control.cwnd == 101 * MSS
+
+
+def test_a_round_that_was_held_back_does_not_count_as_one_without_growth() -> None:
+    path = Path()
+    path.round(1000, 100, flying=100)
+    path.control.on_loss(100 * MSS, MSS, path.now)
+    path.round(1000, 100, recovering=True, flying=100)
+    # Two that count and the one that was held back.
+    path.round(1000, 100, recovering=True, flying=100)
+    path.round(1000, 100, recovering=True, flying=100)
+    assert path.control.mode == STARTUP
+    path.round(1000, 100, recovering=True, flying=250)
+    assert path.control.mode == DRAIN
+
+
 def test_an_old_round_trip_is_measured_anew_with_an_empty_queue() -> None:
     path = Path()
     path.fill()

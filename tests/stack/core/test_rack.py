@@ -161,6 +161,41 @@ def test_the_window_grows_once_a_round_trip_with_dsack() -> None:
     assert r.reo_wnd(s.c) == s.c.rtt.srtt
 
 
+def test_what_was_sent_again_in_vain_shows_reordering() -> None:
+    """§6.2 step 3 does not see it: the segment was retransmitted before its first sending came."""
+    s = sender(10, more=40)
+    s.now += RTT
+    s.seg(1, 1, sack=[(octet(1), octet(4))])
+    assert s.c.retransmissions == 1
+    s.now += RTT / 5
+    s.seg(1, octet(10))
+    assert not rack(s).reordering_seen
+    # The retransmission arrives as well (RFC 2883): nothing had been lost.
+    dsack(s, octet(10), octet(0), octet(1))
+    assert rack(s).reordering_seen
+    s.now += RTT
+    s.seg(1, octet(10), sack=[(octet(11), octet(15))])
+    assert s.c.retransmissions == 1, "now a quarter of the round trip has to pass"
+
+
+def test_the_reordering_timer_looks_at_so_many_records_and_no_more() -> None:
+    """Beyond 256 candidates the timer is set for the newest that arrived, which was sent later than all of them."""
+    s = Script(TcpConfig(congestion="reno", initial_window=100, nagle=False), SACK)
+    for _ in range(600):
+        s.write(bytes(100))
+        s.now += 0.00002
+    s.now += RTT
+    r = rack(s)
+    r.reordering_seen = True
+    # What was sent later cannot have been overtaken; 200 candidates, and the timer is the last one's.
+    s.seg(1, 1, sack=[(20_001, 20_101)])
+    assert r.reorder_at == pytest.approx(r.xmit_ts - 0.00002 + r.rtt + r.reo_wnd(s.c), abs=1e-6, rel=0)
+    s.seg(1, 1, sack=[(50_001, 50_101)])
+    assert r.reorder_at == pytest.approx(r.xmit_ts + r.rtt + r.reo_wnd(s.c), abs=1e-6, rel=0)
+    s.wait(RTT)
+    assert s.c.retransmissions > 0
+
+
 def test_sixteen_recoveries_reset_the_window() -> None:
     """§6.2 step 4: RACK.reo_wnd_persist."""
     s = sender(10, more=1000)

@@ -266,6 +266,19 @@ def test_whole_segments_of_a_range() -> None:
     assert Scoreboard().whole(5, 10, 1000) == (5, 10)
 
 
+def test_every_other_segment_of_a_large_window_can_be_sacked() -> None:
+    """What a peer says octet by octet is bounded by what is outstanding, not what it says segment by segment."""
+    board = Scoreboard()
+    for n in range(4000):
+        board.sent(n * 2000, (n + 1) * 2000, float(n))
+    assert sum(board.mark_sacked(n * 2000, n * 2000 + 1000) for n in range(4000)) == 4_000_000
+    records = len(board.records)
+    for n in range(0, 8_000_000, 100):
+        board.mark_sacked(n, n + 1)
+    assert len(board.records) <= 1025 + (8_000_000 >> 9)
+    assert records == 8000
+
+
 def test_octets_of_a_syn_that_go_again_are_no_measure() -> None:
     board = Scoreboard()
     board.sent(0, 100, 1.0, again=True)
