@@ -36,6 +36,7 @@ def update(tcb: Tcb, pacer: Pacer) -> None:
         gain = _SLOW_START_GAIN if 2 * control.cwnd < control.ssthresh else _GAIN
         rate = gain * control.cwnd / tcb.rtt.srtt
     pacer.rate = rate
+    pacer.window = control.cwnd
 
 
 def output(tcb: Tcb, now: float) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 
 class Pacer:
-    """``rate`` in octets a second, 0 for no limit; ``next_at`` when something may go again, seconds; ``credit`` how
-    many octets may go until then.
+    """``rate`` in octets a second, 0 for no limit; ``window`` the congestion window in octets, 0 if unknown;
+    ``next_at`` when something may go again, seconds; ``credit`` how many octets may go until then.
 
-    Before each output the sender sets the rate and calls ``open``; it sends no more than ``credit`` and calls
+    Before each output the sender sets rate and window and calls ``open``; it sends no more than ``credit`` and calls
     ``spend`` for each run. Where octets wait it comes back at ``next_at``.
     """
 
-    __slots__ = ("credit", "next_at", "rate")
+    __slots__ = ("credit", "next_at", "rate", "window")
 
     def __init__(self) -> None:
         self.rate = 0.0
+        self.window = 0
         self.next_at = 0.0
         self.credit = 0
 

@@ -10,11 +10,15 @@ from .base import Pacer
 _BURST: Final = 0.001
 _LEAST_SEGMENTS: Final = 2
 _MOST: Final = 1 << 16
+# Nor more than this part of the window: on a short path a millisecond is a whole round trip, and no queue takes that.
+_PARTS: Final = 32
 _UNLIMITED: Final = 1 << 62
 
 
 class Quantum(Pacer):
-    """Who comes late by no more than a quantum's time loses nothing; what was not used for longer is lost."""
+    """Who comes late by no more than a millisecond, or a quantum's time if that is more, loses nothing: timers of
+    operating systems are no finer. What was not used for longer is lost.
+    """
 
     __slots__ = ("_quantum",)
 
@@ -27,7 +31,8 @@ class Quantum(Pacer):
             self.credit = 0
             return False
         if self.rate > 0.0:
-            self._quantum = max(min(int(self.rate * _BURST), _MOST), _LEAST_SEGMENTS * smss)
+            most = min(_MOST, self.window // _PARTS) if self.window else _MOST
+            self._quantum = max(min(int(self.rate * _BURST), most), _LEAST_SEGMENTS * smss)
             self.credit = self._quantum
         else:
             self.credit = _UNLIMITED
@@ -36,5 +41,5 @@ class Quantum(Pacer):
     def spend(self, octets: int, now: float) -> None:
         self.credit -= octets
         if self.rate > 0.0:
-            start = max(self.next_at, now - self._quantum / self.rate)
+            start = max(self.next_at, now - max(self._quantum / self.rate, _BURST))
             self.next_at = start + octets / self.rate

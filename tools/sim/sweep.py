@@ -20,6 +20,11 @@ _OF_LINK: Final = 0.85
 # the link is full, and Reno and CUBIC begin their slow way up from there.
 _OF_LINK_SHALLOW: Final = {"bbr": 0.85, "cubic": 0.3, "reno": 0.2}
 _SHALLOW: Final = 0.5
+# The same with reordering where a window is hundreds of segments: what is sent again while slow start's overflow is
+# repaired has younger timestamps than what it overtakes, which the receiver must drop (RFC 7323 §5.3 R1). Those are
+# losses, and windows of this many octets grow back slowly.
+_OF_LINK_REORDERED: Final = {"bbr": 0.85, "cubic": 0.5, "reno": 0.3}
+_LONG_FAT: Final = 500_000
 # Equal flows must share the link like this (Jain's index).
 _FAIR: Final = 0.9
 # No silence of a sender may be longer than its RTO; the clock's grain is forgiven.
@@ -84,7 +89,12 @@ def formula(scenario: Scenario) -> float:
 
 def floor(scenario: Scenario) -> float:
     """The least share of the link, 0-1, that its flows must have; 0 where nothing is asked."""
-    share = _OF_LINK if scenario.buffer >= _SHALLOW else _OF_LINK_SHALLOW.get(scenario.controller, 0.0)
+    if scenario.reorder and scenario.product > _LONG_FAT:
+        share = _OF_LINK_REORDERED.get(scenario.controller, 0.0)
+    elif scenario.buffer < _SHALLOW:
+        share = _OF_LINK_SHALLOW.get(scenario.controller, 0.0)
+    else:
+        share = _OF_LINK
     if not scenario.loss:
         return share
     if scenario.controller == "bbr":

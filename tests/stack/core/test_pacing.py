@@ -43,6 +43,29 @@ def test_a_quantum_is_a_millisecond_but_two_segments_at_least() -> None:
         assert max(groups[1:]) == together
 
 
+def test_a_quantum_is_no_more_than_a_part_of_the_window() -> None:
+    """Where a round trip takes a millisecond or less, that is more than any queue on the path takes at once."""
+    pacer = Quantum()
+    pacer.rate = 125e6
+    pacer.window = 320 * MSS
+    assert pacer.open(0.0, MSS)
+    assert pacer.credit == 10 * MSS
+
+
+def test_a_timer_that_is_a_millisecond_late_costs_no_rate() -> None:
+    pacer = Quantum()
+    pacer.window = 160 * MSS
+    pacer.rate = 125e6
+    sent = 0
+    for n in range(1000):
+        now = n / 1000
+        while pacer.open(now, MSS):
+            while pacer.credit >= MSS:
+                pacer.spend(MSS, now)
+                sent += MSS
+    assert sent == pytest.approx(125e6, rel=0.05)
+
+
 def test_even_sends_one_segment_at_a_time() -> None:
     times = [now for now, _ in moments(Even(), 100_000.0, 1.0)]
     gaps = [b - a for a, b in itertools.pairwise(times)]
