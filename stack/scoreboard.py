@@ -11,8 +11,8 @@ from typing import Final
 
 from .flight import Flight, Sent
 
-# Beyond so many records, and one more for each so many octets outstanding (as a power of two), a SACK block no longer
-# splits one: a peer cannot make the list long octet by octet, and every other segment of a large window may be lost.
+# Beyond so many records, and one more for each so many octets outstanding (as a power of two), a SACK block no
+# longer splits one: every other segment of a large window may be lost, but no peer counts its octets one by one.
 _RECORD_LIMIT: Final = 1024
 _RECORD_OCTETS: Final = 9
 _DUP_THRESH: Final = 3

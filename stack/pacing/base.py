@@ -7,8 +7,8 @@ class Pacer:
     """``rate`` in octets a second, 0 for no limit; ``window`` the congestion window in octets, 0 if unknown;
     ``next_at`` when something may go again, seconds; ``credit`` how many octets may go until then.
 
-    Before each output the sender sets rate and window and calls ``open``; it sends no more than ``credit`` and calls
-    ``spend`` for each run. Where octets wait it comes back at ``next_at``.
+    Before each output the sender sets rate and window and calls ``open``; it sends no more than ``credit`` and
+    calls ``spend`` for each run. Where octets wait it comes back at ``next_at``.
     """
 
     __slots__ = ("credit", "next_at", "rate", "window")

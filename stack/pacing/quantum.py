@@ -10,7 +10,7 @@ from .base import Pacer
 _BURST: Final = 0.001
 _LEAST_SEGMENTS: Final = 2
 _MOST: Final = 1 << 16
-# Nor more than this part of the window: on a short path a millisecond is a whole round trip, and no queue takes that.
+# Nor more than this part of the window: on a short path a millisecond is a whole round trip, too much for a queue.
 _PARTS: Final = 32
 _UNLIMITED: Final = 1 << 62
 

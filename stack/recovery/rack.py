@@ -152,8 +152,8 @@ class Rack(LossRecovery):
 
     def _revert(self, tcb: Tcb, acked: int, now: float) -> None:
         if self.undo is not None and not self.undo.timeout:
-            # What was taken for lost came late. §6.2 step 3 does not see it, for it has been sent again meanwhile; and
-            # as long as no reordering was seen, three segments beyond a hole suffice to take it for lost again.
+            # What was taken for lost came late. §6.2 step 3 does not see it, for it has been sent again meanwhile;
+            # and as long as no reordering was seen, three segments beyond a hole suffice to do so again.
             self.reordering_seen = True
         super()._revert(tcb, acked, now)
 

@@ -151,7 +151,7 @@ def test_what_was_lost_makes_no_room() -> None:
 
 
 def test_losses_that_never_cease_are_one_recovery() -> None:
-    """What is held back is the first round; held back in each, BBR would never find a bandwidth with random losses."""
+    """Held back is the first round; were it every second, BBR would find no bandwidth where losses are random."""
     path = Path()
     path.round(1000, 100, flying=100)
     control = path.control
