@@ -12,6 +12,10 @@ from typing import Any
 
 from typer.testing import CliRunner
 
+from edo.codepoints import Dialect
+from edo.messages import encode
+from edo.options import Fragment
+from edo.plan import Form
 from stack.checksum import checksum, pseudo_header_sum
 from tools.cli.main import app
 from tools.demo.memory import download
@@ -56,6 +60,52 @@ def back(*arguments: Any, **fields: Any) -> bytes:
     """A packet from the server."""
     fields = {"seq": 5001, "ack": 1001, "ports": (80, 40000)} | fields
     return packet(tcp(*arguments, **fields), SERVER, CLIENT)
+
+
+def padded(octets: bytes) -> bytes:
+    return octets + b"\x01" * (-len(octets) % 4)
+
+
+def extended(
+    dialect: Dialect, behind: bytes = b"", payload: bytes = b"", form: Form = Form.SHORT
+) -> dict[str, Any]:
+    """The arguments of a segment with an Extension over ``behind``, whole words."""
+    option = padded(dialect.extension(form, 0))
+    octets = 20 + len(option) + len(behind)
+    option = bytearray(padded(dialect.extension(form, octets)))
+    if form is Form.LONG:
+        option[dialect.long_octets - 2 : dialect.long_octets] = (octets + len(payload)).to_bytes(2)
+    return {"options": bytes(option), "behind": behind, "payload": payload}
+
+
+def opened(dialect: Dialect, agreed: bool = True) -> list[bytes]:
+    """SYN and SYN-ACK that agree on EDO, or with a SYN-ACK that does not."""
+    offer = padded(dialect.supported())
+    return [
+        there(offer, flags=SYN, seq=1000, ack=0),
+        back(offer if agreed else b"", flags=SYN | ACK, seq=5000),
+    ]
+
+
+def clear(kind: int, message: bytes, offset: int, octets: int, *, server: bool = False, shift: int = 0) -> bytes:
+    """A clear KE segment with one fragment (profile.md §5)."""
+    whole = encode(Fragment(kind, len(message), offset, message[offset : offset + octets]))
+    fields = extended(Dialect(), padded(whole), form=Form.LONG)
+    isn = 5000 if server else 1000
+    seq = (isn + 1 - len(fields["behind"]) + shift) % (1 << 32)
+    return (back if server else there)(**fields, seq=seq)
+
+
+def moved(packets: Iterable[bytes], port: int) -> list[bytes]:
+    """The same packets with another port at the client's end, checksums right."""
+    changed = []
+    for one in packets:
+        segment = bytearray(one[20:])
+        at = 0 if one[12:16] == CLIENT else 2
+        segment[at : at + 2] = port.to_bytes(2)
+        segment[16:18] = bytes(2)
+        changed.append(packet(bytes(segment), one[12:16], one[16:20]))
+    return changed
 
 
 def capture(path: Path, packets: Iterable[bytes]) -> Path:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from ao.messages import Refuse
 from edo.codepoints import Dialect, EdoKind, Units
-from edo.messages import HEAD, cut
 from edo.plan import Form
 from stack.ip import parse
 from tests.tools.decode.support import (
@@ -21,8 +19,11 @@ from tests.tools.decode.support import (
     SYN,
     back,
     capture,
+    clear,
     demo,
+    extended,
     names,
+    opened,
     packet,
     report,
     run,
@@ -32,31 +33,6 @@ from tests.tools.decode.support import (
 from tools.demo.frames import Frame, segment
 
 CAPTURES = Path(__file__).parents[2] / "data" / "captures"
-
-
-def padded(octets: bytes) -> bytes:
-    return octets + b"\x01" * (-len(octets) % 4)
-
-
-def extended(
-    dialect: Dialect, behind: bytes = b"", payload: bytes = b"", form: Form = Form.SHORT
-) -> dict[str, Any]:
-    """The arguments of a segment with an Extension over ``behind``, whole words."""
-    option = padded(dialect.extension(form, 0))
-    octets = 20 + len(option) + len(behind)
-    option = bytearray(padded(dialect.extension(form, octets)))
-    if form is Form.LONG:
-        option[dialect.long_octets - 2 : dialect.long_octets] = (octets + len(payload)).to_bytes(2)
-    return {"options": bytes(option), "behind": behind, "payload": payload}
-
-
-def opened(dialect: Dialect, agreed: bool = True) -> list[bytes]:
-    """SYN and SYN-ACK that agree on EDO, or with a SYN-ACK that does not."""
-    offer = padded(dialect.supported())
-    return [
-        there(offer, flags=SYN, seq=1000, ack=0),
-        back(offer if agreed else b"", flags=SYN | ACK, seq=5000),
-    ]
 
 
 # --- the demonstration ----------------------------------------------------------------------------------------
@@ -164,18 +140,6 @@ def test_a_missing_extension_is_a_fault_only_of_an_end_that_has_sent_one_and_nev
 
 
 # --- key-exchange messages ------------------------------------------------------------------------------------
-
-
-def clear(kind: int, message: bytes, offset: int, octets: int, *, server: bool = False, shift: int = 0) -> bytes:
-    """A clear KE segment with one fragment (profile.md §5)."""
-    options = cut(kind, message[offset:] if offset else message, first_room=octets)
-    whole = bytearray(options[0][: HEAD + octets])
-    whole[1] = len(whole)
-    whole[5:9] = struct.pack(">HH", len(message), offset)
-    fields = extended(Dialect(), padded(bytes(whole)), form=Form.LONG)
-    isn = 5000 if server else 1000
-    seq = (isn + 1 - len(fields["behind"]) + shift) % (1 << 32)
-    return (back if server else there)(**fields, seq=seq)
 
 
 def test_messages_are_put_together_in_any_order_and_repetitions_told(tmp_path: Path) -> None:
