@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from .kdf import hkdf_expand, hkdf_extract
+from .messages import MessageKind
 
 _LABEL = b"TCP-AO-ENC BTNS 1"
+_REKEY_LABEL = b"TCP-AO-ENC rekey 1"
 _ENCRYPTION_LABEL = b"TCP-AO-ENC"
 _NO_SALT = bytes(32)
 
@@ -15,9 +17,9 @@ _NO_SALT = bytes(32)
 TEP_OCTET = 0xA0
 
 
-def transcript(entries: Iterable[tuple[int, bytes]]) -> bytes:
+def transcript(entries: Iterable[tuple[int, bytes]], label: bytes = _LABEL) -> bytes:
     """Return T: the label, then each entry's code (0-255), length and octets."""
-    parts = [_LABEL]
+    parts = [label]
     for code, octets in entries:
         parts += (bytes((code,)), len(octets).to_bytes(2, "big"), octets)
     return b"".join(parts)
@@ -45,6 +47,18 @@ class Schedule:
     ) -> Schedule:
         """Return the schedule of messages ``entries``, (kind, octets) in order, and the group's ``secret``."""
         return cls(hkdf_extract(sha256(transcript(entries)).digest(), secret), first_octet)
+
+    @classmethod
+    def rekeyed(cls, session: bytes, chain: bytes, rekey: bytes, answer: bytes, secret: bytes) -> Schedule:
+        """Return the schedule of the next generation: ``chain`` is the present one's, the session stays as it is.
+
+        ``rekey`` and ``answer`` are the two messages, ``secret`` that of their shares.
+        """
+        entries = ((MessageKind.REKEY, rekey), (MessageKind.REKEY_ANSWER, answer))
+        octets = transcript(entries, _REKEY_LABEL + session)
+        schedule = cls(hkdf_extract(sha256(octets).digest(), chain + secret), session[0])
+        schedule.session = session
+        return schedule
 
     def wipe(self) -> None:
         """Forget the secrets; the session identifier, which is public, stays."""

@@ -241,6 +241,14 @@ class AttemptTransport(asyncio.Transport):
                 return attempt.unsent
         return default
 
+    def rekey(self) -> None:
+        """Have new keys agreed on (``Attempt.rekey``); raises OSError, EOPNOTSUPP, where that cannot be."""
+        try:
+            self._attempt.rekey()
+        except OSError as error:
+            raise plain_error(error) from None
+        self._runner.wake()
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Make ``protocol`` the one that is called from now on."""
         self._protocol = protocol

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from dataclasses import replace
 from typing import Final
@@ -160,6 +161,16 @@ class Attempt:
         self._end = True
         self.flow.abort()
 
+    def rekey(self) -> None:
+        """Have new keys agreed on under the present ones; data goes on meanwhile (profile.md §7).
+
+        Raises TcpError, EOPNOTSUPP, where the keys were not agreed on, or one side permits no rekeying or has
+        refused it.
+        """
+        if self._end or not self.flow.handshake.rekey(self.stack.now):
+            raise TcpError(errno.EOPNOTSUPP, "no new keys can be agreed on for this connection")
+        self.stack.touch(self.flow)
+
     def configure(self, config: TcpConfig) -> None:
         """Change what can be changed of a connection's settings (RFC 9293 §3.9.1)."""
         connection = self.flow.connection
@@ -247,6 +258,7 @@ class Attempt:
             "group": facts.group,
             "mac": facts.mac,
             "cipher": facts.cipher,
+            "generation": facts.generation,
             "edo": self.flow.edo.state.name.lower(),
             "session_id": facts.session_id,
             "authenticated": facts.authenticated,
@@ -269,6 +281,7 @@ class Attempt:
             "group": security["group"],
             "mac": security["mac"],
             "cipher": security["cipher"],
+            "generation": security["generation"],
             "edo": security["edo"],
             "octets_in": connection.octets_in,
             "octets_out": connection.octets_out,

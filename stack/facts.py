@@ -10,6 +10,7 @@ class Facts:
         "authenticated",
         "cipher",
         "fallback",
+        "generation",
         "group",
         "mac",
         "mode",
@@ -26,5 +27,7 @@ class Facts:
         self.group: str | None = None
         self.mac: str | None = None
         self.cipher: str | None = None
+        # How many times the keys were made anew; None where they were not agreed on.
+        self.generation: int | None = None
         self.session_id: str | None = None
         self.authenticated = False

@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import replace
 
 from ao.keys import Key
-from ao.reasons import AoDrop
 from edo.fast import read_options
 from edo.layout import NoRoom
 from edo.negotiation import Edo, EdoState
@@ -41,7 +40,8 @@ class Flow:
     """A connection with its protection, option space and handshake.
 
     ``drops`` counts segments by the reason for which they were dropped, ``damaged`` those that show that EDO is not
-    safe here; ``over`` is set when the flow is over for the stack. All times are seconds of the stack's clock.
+    safe here; ``over``: the stack has forgotten the flow; ``overhead``: option octets of each data segment (-1: not
+    known). All times are seconds of the stack's clock.
     """
 
     __slots__ = (
@@ -49,7 +49,6 @@ class Flow:
         "_closing",
         "_extended",
         "_merged",
-        "_overhead",
         "_runs",
         "accept_icmps",
         "announced",
@@ -63,6 +62,7 @@ class Flow:
         "key",
         "listener",
         "over",
+        "overhead",
         "protection",
         "scheduled",
         "sealer",
@@ -93,7 +93,7 @@ class Flow:
         self.scheduled: float | None = None
         self._runs: list[Run] = []
         self._merged: Run | None = None
-        self._overhead = -1
+        self.overhead = -1
         self._closing = False
         # Whether all segments of the batch have an Extension, and whether the RST that leaves answers such.
         self._extended = True
@@ -120,10 +120,12 @@ class Flow:
             self.handshake.take(segment, number, key, now)
             return
         if key is None and self.protection.authenticates:
-            self.drop(AoDrop.clear_segment)
+            self.handshake.clear(segment, number, now)
             return
         if self.read_behind(segment):
-            self._collect(segment, number, key)
+            if segment.options.ke and key is not None:
+                self.handshake.exchange(segment, key, now)
+            self.collect(segment, number, key)
 
     def read_behind(self, segment: Segment) -> bool:
         """Find the header's true end, walk what lies behind Data Offset and read the options; False: dropped."""
@@ -183,7 +185,7 @@ class Flow:
             cipher=key.decrypt if key is not None else None,
         )
 
-    def _collect(self, segment: Segment, number: int, key: Key | None) -> None:
+    def collect(self, segment: Segment, number: int, key: Key | None) -> None:
         """Keep a segment for the end of the batch, joined to its neighbour where nothing tells them apart."""
         run = self._run_of(segment, number, key, True)
         last = self._merged
@@ -346,7 +348,7 @@ class Flow:
         if route is None or (connection.state is not State.SYN_RECEIVED and connection.heard_at != now):
             return
         self.ip_options = route
-        self._overhead = -1
+        self.overhead = -1
         self.mark(config.ttl, config.dscp)
 
     def abort(self) -> None:
@@ -381,7 +383,7 @@ class Flow:
         """Lay out and seal one run (riders: whole options that go with it)."""
         protection = protection or self.protection
         plan = self.plan(run.options, run.flags, riders, protection, run.length)
-        room = max(run.segment_size + self._overhead - (plan.header_octets - 20), 1)
+        room = max(run.segment_size + self.overhead - (plan.header_octets - 20), 1)
         if run.flags & SYN and (carried := space.not_carried(run.options, plan, self.edo.dialect.points)):
             # Options for which its SYN had no room are not in use (RFC 7323 §2.2, §3.2).
             self.connection.renounce(carried)
@@ -413,7 +415,7 @@ class Flow:
             overhead = 40
         if self.edo.on:
             overhead = max(overhead, self.edo.dialect.data_padding)
-        if overhead != self._overhead:
-            self._overhead = overhead
+        if overhead != self.overhead:
+            self.overhead = overhead
             # Options of IP take of a segment's room as well (RFC 9293 §3.7.1).
             self.connection.set_overhead(overhead + self.sealer.ip_octets - self.connection.config.ip_header)

@@ -7,6 +7,7 @@ listeners know flows; ``passive``, ``dial`` and ``host`` know all of them.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +59,15 @@ class Shaking(Protocol):
 
     def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """Take a segment that protection let pass."""
+
+    def clear(self, segment: Segment, number: int, now: float) -> None:
+        """Take a segment without a MAC of a settled connection whose segments have one."""
+
+    def exchange(self, segment: Segment, key: Key, now: float) -> None:
+        """Take the key-exchange options of a segment whose MAC was good."""
+
+    def rekey(self, now: float) -> bool:
+        """Have new keys agreed on, where that can be."""
 
     def dress(self, run: Run, now: float, out: list[bytes]) -> None:
         """Send a run with what the handshake adds, or hold it back."""
@@ -165,6 +175,7 @@ class Home(Protocol):
 
     now: float
     edo: EdoSwitch
+    random: Callable[[int], bytes]
     memory: Memory
     peers: Peers
     drops: Counter[str]

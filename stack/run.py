@@ -91,6 +91,42 @@ class Run:
         self.cipher = cipher
 
 
+def head_of(run: Run, octets: int) -> tuple[Run, Run | None]:
+    """Cut a run to be sent in two: at most ``octets`` (>= 1) of its payload, and the rest, None for nothing.
+
+    FIN and PSH go with the last octets, CWR with the first (RFC 3168 §6.1.2).
+    """
+    if run.length <= octets:
+        return run, None
+    whole = run.payload[0] if len(run.payload) == 1 else memoryview(b"".join(run.payload))
+    accurate = run.flags & ACCURATE
+    first = Run(
+        run.seq,
+        run.ack,
+        run.flags & ~(FIN | PSH),
+        run.window,
+        run.options,
+        [whole[:octets]],
+        octets,
+        urgent=run.urgent,
+        segment_size=run.segment_size,
+        ecn=run.ecn,
+    )
+    rest = Run(
+        run.seq + octets,
+        run.ack,
+        run.flags if accurate else run.flags & ~CWR,
+        run.window,
+        run.options,
+        [whole[octets:]],
+        run.length - octets,
+        urgent=max(run.urgent - octets, 0),
+        segment_size=run.segment_size,
+        ecn=run.ecn,
+    )
+    return first, rest
+
+
 def same_clock(first: Options, other: Options) -> bool:
     """Whether two neighbours' timestamps allow merging: both or none, TSval not going back (RFC 7323 §5)."""
     a, b = first.ts_val, other.ts_val

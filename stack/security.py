@@ -14,6 +14,9 @@ from ao.mkt import MktTable
 from edo.codepoints import Dialect
 from edo.negotiation import EdoPolicy
 
+from .renewal import DEFAULT as RENEWAL
+from .renewal import Renewal
+
 PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc-dh")
 POLICIES: Final = ("require", "prefer")
 PLACEMENTS: Final = ("auto", "syn", "late")
@@ -52,6 +55,7 @@ class Security:
     are in order of preference; ``keys`` holds the configured keys of mode ``ao``,
     ``md5_keys`` those of mode ``md5``, which may have ``keys`` too: a peer that matches both gets TCP-AO, and only
     that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
+    ``rekey``: when agreed keys are made anew, None for never (profile.md §7).
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
     ignore (RFC 5925 §7.8). Raises ValueError, one line that names the fault.
     """
@@ -66,6 +70,7 @@ class Security:
     keys: MktTable | None = None
     md5_keys: Md5Table | None = None
     accept_icmps: bool = False
+    rekey: Renewal | None = RENEWAL
     dialect: Dialect | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +107,8 @@ class Security:
             raise ValueError(f"keys: protection {self.protect!r} takes no keys of TCP-MD5")
         if not self.keyed and self.keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
+        if self.rekey != RENEWAL and not self.agrees:
+            raise ValueError(f"rekey: protection {self.protect!r} agrees on no keys")
         if self.accept_icmps and (self.protect == "none" or (self.protect == "md5" and self.keys is None)):
             raise ValueError("accept_icmps: without protection no ICMP error is ignored")
 

@@ -33,6 +33,7 @@ _FORWARD_KEYS: Final = {
     "edo_form": str,
     "keys": str,
     "accept_icmps": bool,
+    "rekey": str,
 }
 _TYPES: Final = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
 
@@ -189,6 +190,7 @@ class _Reader:
                 suite=listed(table.get("suite")),
                 confirm=table.get("confirm"),
                 accept_icmps=table.get("accept_icmps", False),
+                rekey=table.get("rekey"),
                 notice=self._notice,
             )
         except Fault as fault:

@@ -11,6 +11,7 @@ from ao.keyfile import load, load_with_md5
 from ao.md5 import Md5Table
 from ao.mkt import MktTable
 from edo.codepoints import Dialect, EdoKind, FormChoice, Units
+from stack.renewal import DEFAULT, Renewal
 from stack.security import DEFAULT_SUITES, PROTECTIONS, Security
 
 from .link import Fault
@@ -47,6 +48,7 @@ def check_security(
     suite: str | None = None,
     confirm: str | None = None,
     accept_icmps: bool = False,
+    rekey: str | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> Security:
     """Return the Security of these values.
@@ -86,6 +88,7 @@ def check_security(
             dialect=dialect,
             confirm=confirm,
             accept_icmps=accept_icmps,
+            rekey=DEFAULT if rekey is None else Renewal.parse(rekey),
             placements=_names("placement", placement, ("auto",)),
             groups=_names("group", group, ("x25519",)),
             suites=_names("suite", suite, DEFAULT_SUITES),

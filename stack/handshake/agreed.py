@@ -13,11 +13,13 @@ from typing import ClassVar, Final
 
 from ao.agreement import AgreementA, AgreementB, Outcome, OutcomeKind, Suite
 from ao.cipher import CIPHERS
+from ao.generations import GenerationRing
 from ao.groups import GROUPS
-from ao.keys import Key, KeyRing, agreed_key
+from ao.keys import Key, agreed_key
 from ao.macs import by_number
-from ao.messages import MessageKind
+from ao.messages import Flag, MessageKind
 from ao.reasons import AoDrop
+from ao.rekey import Rekeying
 from ao.traffic_keys import SocketPair
 from edo.eno import NON_SYN
 from edo.messages import Inbox, Took, cut
@@ -25,16 +27,18 @@ from edo.options import Options
 
 from ..events import TcpError
 from ..flow import Flow
-from ..protection import KeyedProtection, Protection
+from ..protection import Protection
+from ..renewal import DEFAULT
 from ..run import ACK, RST, SYN, Run
 from ..security import Security, parse_suite
 from ..segment import Segment
+from .afterwards import Afterwards
+from .agreed_protection import AgreedProtection
 from .base import Handshake
+from .rekeying import Renewer
 from .sighting import Sighting, of_packet
 
 CLEAR: Final = Protection()
-# Flags of our messages: NAT, so addresses and ports stay outside keys and MACs; no reports, no rekeying.
-FLAGS: Final = 0x01
 # Protected ACKs that answer clear repetitions, seconds between two.
 ANSWER_INTERVAL: Final = 0.1
 
@@ -72,9 +76,12 @@ class Agreed(Handshake):
 
     TABLE: ClassVar[dict[tuple[Stage, Kind], str]]
     agreement: AgreementA | AgreementB
+    is_a: ClassVar[bool]
 
     def __init__(self, flow: Flow, security: Security, stage: Stage) -> None:
         super().__init__(flow, security.protect)
+        self.after = Afterwards(flow, self)
+        self._wants_keys = False
         self.security = security
         self.stage = stage
         self.prefer = security.policy == "prefer"
@@ -96,6 +103,11 @@ class Agreed(Handshake):
         return 3 if self.prefer else 6
 
     @property
+    def flags(self) -> int:
+        """What this side permits: addresses and ports outside keys and MACs, and new keys unless that is off."""
+        return Flag.NAT | (0 if self.security.rekey is None else Flag.REKEYING)
+
+    @property
     def suites(self) -> tuple[Suite, ...]:
         """Our suites in order of preference."""
         return tuple(parse_suite(suite) for suite in self.security.suites)
@@ -106,6 +118,9 @@ class Agreed(Handshake):
         if self.stage is Stage.PLAIN:
             self.take_plain(segment, number, key, now)
             return
+        if self.stage is Stage.CONFIRMED:
+            self.after.take(segment, number, key, now)
+            return
         kind = self._classify(segment, key)
         if kind is None:
             return
@@ -114,6 +129,14 @@ class Agreed(Handshake):
             self.flow.drop(AoDrop.clear_segment)
             return
         getattr(self, action)(segment, number, key, now)
+        if key is not None and segment.options.ke:
+            self.after.exchange(segment, key, now)
+
+    def clear(self, segment: Segment, number: int, now: float) -> None:
+        self.after.clear(segment, number, now)
+
+    def exchange(self, segment: Segment, key: Key, now: float) -> None:
+        self.after.exchange(segment, key, now)
 
     def _classify(self, segment: Segment, key: Key | None) -> Kind | None:
         """What kind of segment this is; None when it was dropped. Reads the options."""
@@ -216,6 +239,9 @@ class Agreed(Handshake):
         self.next_deadline = None
 
     def advance(self, now: float) -> None:
+        if self.stage is Stage.CONFIRMED:
+            self.after.advance(now)
+            return
         if self._repeat is None:
             self.next_deadline = None
             return
@@ -229,7 +255,7 @@ class Agreed(Handshake):
 
     # --- outcomes ----------------------------------------------------------------------------------------
 
-    def make_keys(self, agreement: AgreementA | AgreementB) -> KeyedProtection:
+    def make_keys(self, agreement: AgreementA | AgreementB) -> AgreedProtection:
         """The connection's keys of generation 0 (profile.md §7), from an agreement that has both messages.
 
         Raises BadShare where only the computation of the secret shows that the peer's share is none.
@@ -250,10 +276,11 @@ class Agreed(Handshake):
         facts.cipher = CIPHERS[suite.cipher].name
         facts.group = GROUPS[group].name
         facts.session_id = schedule.session.hex()
+        rekeying = Rekeying(schedule, group, is_a=self.is_a, random=flow.stack.random)
         schedule.wipe()
-        return KeyedProtection(KeyRing(key), flow.edo.dialect)
+        return AgreedProtection(GenerationRing(key), rekeying, flow.edo.dialect)
 
-    def protect(self, protection: KeyedProtection) -> None:
+    def protect(self, protection: AgreedProtection) -> None:
         """From now on every segment goes out under the keys."""
         self.flow.protection = protection
         self.flow.connection.hold_data = False
@@ -267,6 +294,31 @@ class Agreed(Handshake):
         self.flow.edo.accepted(True)
         self.settled = True
         self.ready = True
+        protection = self.flow.protection
+        agreement = self.agreement
+        assert isinstance(protection, AgreedProtection)
+        assert agreement.suite is not None
+        self.after.begin(
+            Renewer(
+                self.flow,
+                self.after,
+                protection,
+                agreement.suite,
+                agreement.flags,
+                self.security.rekey or DEFAULT,
+                is_a=self.is_a,
+                permitted=bool(agreement.flags & Flag.REKEYING),
+            )
+        )
+        if self._wants_keys:
+            self.rekey(self.flow.stack.now)
+
+    def rekey(self, now: float) -> bool:
+        if self.after.renewer is not None:
+            return self.after.renewer.ask(now)
+        # Not before the peer has shown that it has the first keys.
+        self._wants_keys = self.stage is not Stage.PLAIN and self.security.rekey is not None
+        return self._wants_keys
 
     def go_plain(self, reason: str) -> None:
         """RFC 8547's fallback: the same connection goes on without protection, and says so."""

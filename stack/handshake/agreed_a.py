@@ -23,7 +23,7 @@ from ..run import RST, SYN, Run
 from ..security import Security
 from ..segment import Segment
 from ..seqnum import extend
-from .agreed import ANSWER_INTERVAL, FLAGS, Agreed, Kind, Stage, with_eno
+from .agreed import ANSWER_INTERVAL, Agreed, Kind, Stage, with_eno
 from .sighting import of_segment
 
 # The most octets of an out-of-band segment's payload (profile.md §5, placement ``syn``).
@@ -35,6 +35,7 @@ class AgreedA(Agreed):
     """The active opener's handshake."""
 
     agreement: AgreementA
+    is_a = True
 
     TABLE: ClassVar = {
         (Stage.SYN_SENT, Kind.SYN_ACK): "_syn_ack",
@@ -46,7 +47,6 @@ class AgreedA(Agreed):
         (Stage.KEYED, Kind.GOOD): "_first_good",
         (Stage.KEYED, Kind.SYN_ACK): "_repetition",
         (Stage.KEYED, Kind.MESSAGE): "_repetition",
-        (Stage.CONFIRMED, Kind.GOOD): "_pass_on",
     }
 
     def __init__(
@@ -61,7 +61,7 @@ class AgreedA(Agreed):
             eno=self.eno,
             suites=self.suites,
             groups=tuple(GROUPS_BY_NAME[name].code for name in security.groups),
-            flags=FLAGS,
+            flags=self.flags,
             random=random,
         )
         self._offered_eos = False
@@ -79,6 +79,8 @@ class AgreedA(Agreed):
     def dress(self, run: Run, now: float, out: list[bytes]) -> None:
         if self.stage is Stage.PLAIN:
             self.flow.send(run, out)
+        elif self.stage is Stage.CONFIRMED:
+            self.after.dress(run, out)
         elif self.stage is Stage.SYN_SENT:
             if run.flags & SYN:
                 self._dress_syn(run, out)

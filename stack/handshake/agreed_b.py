@@ -18,13 +18,14 @@ from edo.messages import cut
 from edo.plan import Form, Plan
 
 from ..flow import Flow
-from ..protection import KeyedProtection, Protection, Verdict
+from ..protection import Protection, Verdict
 from ..run import RST, SYN, Run
 from ..sealer import Sealer
 from ..security import Security
 from ..segment import Segment
 from ..states import State
-from .agreed import FLAGS, Agreed, Kind, Stage
+from .agreed import Agreed, Kind, Stage
+from .agreed_protection import AgreedProtection
 from .sighting import of_segment
 
 # SYN-ACKs that may carry the answer; from the next one on SYN-EOS is not confirmed (profile.md §5).
@@ -45,10 +46,10 @@ class AwaitingKeys(Protection):
 
     __slots__ = ("_make", "keyed")
 
-    def __init__(self, make: Callable[[], KeyedProtection]) -> None:
+    def __init__(self, make: Callable[[], AgreedProtection]) -> None:
         super().__init__()
         self._make = make
-        self.keyed: KeyedProtection | None = None
+        self.keyed: AgreedProtection | None = None
 
     def open(self, segment: Segment, number: int) -> Verdict:
         if self.keyed is None:
@@ -72,6 +73,7 @@ class AgreedB(Agreed):
     """The passive opener's handshake: made for a SYN whose ENO and extended options allow an agreement."""
 
     agreement: AgreementB
+    is_a = False
     TABLE: ClassVar = {
         (Stage.SYN_TAKEN, Kind.SYN): "_repeated_syn",
         (Stage.SYN_TAKEN, Kind.MESSAGE): "_message",
@@ -84,7 +86,6 @@ class AgreedB(Agreed):
         (Stage.ANSWERED, Kind.MESSAGE): "_message",
         (Stage.ANSWERED, Kind.ACK_PLAIN): "_after_answer",
         (Stage.ANSWERED, Kind.RST): "_exact_reset",
-        (Stage.CONFIRMED, Kind.GOOD): "_pass_on",
     }
 
     def __init__(
@@ -125,7 +126,7 @@ class AgreedB(Agreed):
         return AgreementB(
             suites=self.suites,
             groups=tuple(GROUPS_BY_NAME[name].code for name in self.security.groups),
-            flags=FLAGS,
+            flags=self.flags,
             random=self._random,
         )
 
@@ -144,6 +145,8 @@ class AgreedB(Agreed):
     def dress(self, run: Run, now: float, out: list[bytes]) -> None:
         if self.stage is Stage.PLAIN:
             self.flow.send(run, out)
+        elif self.stage is Stage.CONFIRMED:
+            self.after.dress(run, out)
         elif run.flags & SYN:
             self._syn_ack = run
             self._send_syn_ack(out, extend=self._extend)
@@ -189,9 +192,6 @@ class AgreedB(Agreed):
         out.extend(packets)
 
     # --- in ----------------------------------------------------------------------------------------------
-
-    def _pass_on(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        self.flow.deliver(segment, number, key, now)
 
     def _repeated_syn(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """A repeated SYN gets the SYN-ACK that its options ask for."""
@@ -287,7 +287,7 @@ class AgreedB(Agreed):
             self.flow.protection = AwaitingKeys(self._make_keys)
             self.stop_repeating()
 
-    def _make_keys(self) -> KeyedProtection:
+    def _make_keys(self) -> AgreedProtection:
         return self.make_keys(self.agreement)
 
     def _without_eno(self, segment: Segment, number: int, key: Key | None, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ao.keys import Key
+from ao.reasons import AoDrop
 from edo.negotiation import EdoState
 
 from ..edo_damage import REMOVED, SILENCE, acceptable, remember
@@ -97,6 +98,17 @@ class Handshake:
         """The connection completed its three-way handshake."""
         self.ready = True
         self._check_settled()
+
+    def clear(self, segment: Segment, number: int, now: float) -> None:
+        """A segment without a MAC, where every segment has to have one, is dropped."""
+        self.flow.drop(AoDrop.clear_segment)
+
+    def exchange(self, segment: Segment, key: Key, now: float) -> None:
+        """Key-exchange options of a segment with a good MAC say nothing where no keys were agreed on."""
+
+    def rekey(self, now: float) -> bool:
+        """Have new keys agreed on as soon as that is possible; False where it is not (profile.md §7)."""
+        return False
 
     def dress(self, run: Run, now: float, out: list[bytes]) -> None:
         """Send a run of the connection with what the handshake adds to it, or hold it back."""

@@ -242,6 +242,15 @@ class SocketBase:
             raise SocketError(errno.ENOTCONN)
         return self._attempt.security()
 
+    def rekey(self) -> None:
+        """Have new keys agreed on (``Attempt.rekey``). Raises ENOTCONN, or EOPNOTSUPP where that cannot be."""
+        if self._attempt is None:
+            raise SocketError(errno.ENOTCONN)
+        try:
+            self._attempt.rekey()
+        except TcpError as error:
+            raise SocketError(errno.EOPNOTSUPP, str(error.strerror)) from None
+
     def report(self) -> dict[str, object]:
         """The line of a finished connection, as it is now. Raises ENOTCONN."""
         if self._attempt is None:

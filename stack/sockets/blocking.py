@@ -162,6 +162,10 @@ class Socket(OctetSocket):
         """What protects the connection: the names of the line of a finished connection. Raises ENOTCONN."""
         return self._at_once(lambda _: self._core.security())
 
+    def rekey(self) -> None:
+        """Have new keys agreed on (``Attempt.rekey``). Raises ENOTCONN, or EOPNOTSUPP where that cannot be."""
+        self._at_once(lambda _: self._core.rekey())
+
     def report(self) -> dict[str, object]:
         """The line of a finished connection, as it is now. Raises ENOTCONN."""
         return self._at_once(lambda _: self._core.report())

@@ -14,6 +14,7 @@ from ao.groups import GROUPS
 from ao.keys import Key, agreed_key
 from ao.macs import by_number
 from ao.messages import Answer, Hello, MessageKind, Retry, decode
+from ao.rekey import Rekeying
 from ao.schedule import Schedule, encryption_key, transcript
 from ao.suite import Suite
 from ao.traffic_keys import SocketPair, context
@@ -328,3 +329,49 @@ def test_segments_of_groups_that_are_not_here(case: dict[str, Any]) -> None:
         assert direction.verify(parts.number >> 32, memoryview(parts.tcp), parts.data_offset, 20)
         assert cipher is not None
         assert cipher.apply(parts.number, parts.tcp[parts.header_end :]) == parts.payload
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "rekey" in case], ids=name)
+def test_transcripts_of_rekeys(case: dict[str, Any]) -> None:
+    label = b"TCP-AO-ENC rekey 1" + bytes.fromhex(case["expect"]["session"])
+    for step in case["expect"]["rekeys"]:
+        entries = [(5, bytes.fromhex(step["rekey"])), (6, bytes.fromhex(step["answer"]))]
+        assert transcript(entries, label).hex() == step["T"]
+
+
+REKEYED = [
+    pytest.param(case, id=case["name"])
+    for case in CASES
+    if all(step["group"] in GROUPS for step in case.get("rekey", [{"group": -1}]))
+]
+
+
+@pytest.mark.parametrize("case", REKEYED)
+def test_rekeys(case: dict[str, Any]) -> None:
+    """Both sides' messages and keys of each generation, from the first schedule on."""
+    expect = case["expect"]
+    sources: dict[str, list[bytes]] = {"a": [], "b": []}
+    for step in case["rekey"]:
+        initiator, other = step["initiator"], "ba"["ab".index(step["initiator"])]
+        sources[initiator] += [bytes.fromhex(step["random_i"]), bytes.fromhex(step["private_i"])]
+        sources[other] += [bytes.fromhex(step["random_r"]), bytes.fromhex(step["private_r"])]
+    first = Schedule(bytes.fromhex(expect["prk"]))
+    sides = {
+        role: Rekeying(first, case["rekey"][0]["group"], is_a=role == "a", random=scripted(*sources[role]))
+        for role in "ab"
+    }
+    for number, (step, wanted) in enumerate(zip(case["rekey"], expect["rekeys"], strict=True)):
+        one, other = sides[step["initiator"]], sides["ba"["ab".index(step["initiator"])]]
+        rekey = one.start()
+        assert rekey.hex() == wanted["rekey"]
+        answered = other.take(MessageKind.REKEY, rekey, number, number)
+        assert answered.reply is not None
+        assert answered.reply.hex() == wanted["answer"]
+        assert one.take(MessageKind.REKEY_ANSWER, answered.reply, number, number).kind is OutcomeKind.keys
+        for side in sides.values():
+            side.confirmed()
+            schedule = side.schedule()
+            for field in FIELDS[1:-1]:
+                assert getattr(schedule, field).hex() == wanted[field], field
+            assert schedule.session.hex() == expect["session"]
+            assert side.newest & 0xFF == step["generation"]

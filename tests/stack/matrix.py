@@ -8,12 +8,16 @@ from ipaddress import ip_network
 from ao.md5 import Md5Key, Md5Table
 from ao.mkt import Mkt, MktTable
 from stack.attempt import Attempt
+from stack.batch import Octets
+from stack.box import Direction, Emission
 from stack.events import Closed
 from stack.host import Stack
+from stack.renewal import Renewal
 from stack.runner import Runner
 from stack.security import Security
 from stack.simulator.boxes import Delay, Duplicate, Loss, Reorder
 from stack.simulator.world import World
+from tests.stack.keystream import Keystreams
 
 MODES = ("none", "md5", "ao", "ao-enc-dh")
 OCTETS = 1_000_000
@@ -37,6 +41,23 @@ class Reader:
         while octets := self.attempt.read():
             self.received += octets
         self.runner.wake()
+
+
+class Watch:
+    """A box that sees what an end puts on the wire, before anything happens to it."""
+
+    next_deadline = None
+
+    def __init__(self, keystreams: Keystreams, direction: Direction) -> None:
+        self._keystreams = keystreams
+        self._direction = direction
+
+    def process(self, packets: list[Octets], direction: Direction, now: float) -> list[Emission]:
+        """Look at the packets of one direction."""
+        if direction is self._direction:
+            for packet in packets:
+                self._keystreams.take(bytes(packet), direction is Direction.FORWARD)
+        return [(now, direction, packet) for packet in packets]
 
 
 class Acceptor:
@@ -71,13 +92,19 @@ def securities(mode: str, source: random.Random) -> tuple[Security, Security]:
         return Security("md5", md5_keys=keys), Security("md5", md5_keys=keys)
     if mode == "ao-enc-dh":
         placements = (source.choice(["auto", "late"]),)
-        return Security(mode, placements=placements), Security(mode)
+        # New keys every few dozen segments, by one side, the other, or both at once.
+        often, never = Renewal(octets=source.choice([40_000, 150_000])), Renewal()
+        one, two = source.choice([(often, never), (never, often), (often, often)])
+        return Security(mode, placements=placements, rekey=one), Security(mode, rekey=two)
     edo = source.choice([None, "strict"])
     return Security(edo=edo), Security(edo=edo)
 
 
-def transfer(mode: str, seed: int, octets: int = OCTETS) -> None:
-    """Send ``octets`` one way and a tenth of it back; AssertionError unless exactly these arrive."""
+def transfer(mode: str, seed: int, octets: int = OCTETS) -> Keystreams:
+    """Send ``octets`` one way and a tenth of it back; AssertionError unless exactly these arrive.
+
+    Under agreed keys no octet of a keystream may meet two; what was seen of them is returned.
+    """
     source = random.Random(seed)
     up, down = source.randbytes(octets), source.randbytes(octets // 10)
     if source.random() < 0.5:
@@ -91,7 +118,12 @@ def transfer(mode: str, seed: int, octets: int = OCTETS) -> None:
         Duplicate(source.uniform(0, 0.1), source, source.uniform(0, 0.02)),
         Delay(source.uniform(0.001, 0.05)),
     )
-    world.link(client, server, *link)
+    keystreams = Keystreams()
+    if mode == "ao-enc-dh":
+        watches = (Watch(keystreams, Direction.FORWARD), Watch(keystreams, Direction.BACKWARD))
+        world.link(client, server, watches[0], *link, watches[1])
+    else:
+        world.link(client, server, *link)
     ours, theirs = securities(mode, source)
     listener = server.stack.listen(80, security=theirs)
     acceptor = Acceptor(listener, server, down)
@@ -112,3 +144,4 @@ def transfer(mode: str, seed: int, octets: int = OCTETS) -> None:
     assert bytes(acceptor.reader.received) == up, f"seed {seed}, {mode}: octets differ upwards"
     assert bytes(reader.received) == down, f"seed {seed}, {mode}: octets differ downwards"
     assert attempt.report()["mode"] == mode, f"seed {seed}: {attempt.report()}"
+    return keystreams

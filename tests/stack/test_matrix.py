@@ -13,6 +13,11 @@ def test_exactly_the_octets_sent_are_delivered(mode: str, seed: int) -> None:
     transfer(mode, seed)
 
 
+def test_agreed_keys_change_in_mid_stream() -> None:
+    """The matrix does what it is for: of ten transfers most have several keys."""
+    assert sum(len(transfer("ao-enc-dh", seed, 200_000).keys) for seed in range(10)) > 40
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("seed", range(100, 1000))

@@ -83,6 +83,7 @@ def connect(
     suite: options.SuiteOption = None,
     confirm: options.Confirm = None,
     accept_icmps: options.AcceptIcmps = False,
+    rekey: options.Rekey = None,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     json: options.Json = False,
@@ -99,7 +100,9 @@ def connect(
     options.port(port, 0)
     link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
     dialect = (edo_kind, edo_units, edo_form)
-    security = options.security(protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps)
+    security = options.security(
+        protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps, rekey=rekey
+    )
     running.require_device()
     generated = octets is not None
 

@@ -1,4 +1,4 @@
-"""``edotun keys``: the configured keys of a running command."""
+"""``edotun keys``: the keys of a running command."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from . import options
 from .controlled import Control, Json, Tun, ask
 
 EPILOG = """Examples: edotun keys list | edotun keys add new.toml | edotun keys rotate new --wait 30 |
-edotun keys remove old | edotun keys status --json. A key in use is not removed: rotate to another first, at both
-ends. Only the user that runs the command, and root, may do this."""
+edotun keys remove old | edotun keys status --json | edotun keys rekey 192.0.2.7 --wait 5. A key in use is not
+removed: rotate to another first, at both ends. Only the user that runs the command, and root, may do this."""
 
 app = typer.Typer(no_args_is_help=False, epilog=EPILOG, help="Look at and change the keys of a running command.")
 
@@ -116,6 +116,37 @@ def rotate(
         f"this end on {answer['signing']}",
     )
     return 1 if wait and answer["following"] < answer["connections"] else 0
+
+
+@app.command()
+def rekey(
+    peer: Annotated[str | None, typer.Argument(metavar="[ADDR]", help="Whose connections; default all.")] = None,
+    control: Control = None,
+    tun: Tun = "edotun0",
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", help="Wait until the new keys sign, at most so long.")
+    ] = 0.0,
+    json_: Json = False,
+) -> int:
+    """Have agreed keys made anew; exit status 1 where not all are within --wait."""
+    order = {"about": "agreed", "peer": peer}
+    answer = ask(control, tun, {**order, "do": "rekey"})
+    old = {(row["local"], row["peer"]): row["generation"] for row in answer["asked"]}
+    end = time.monotonic() + wait
+    while True:
+        rows = ask(control, tun, {**order, "do": "list"})["connections"]
+        now = {(row["local"], row["peer"]): row["generation"] for row in rows}
+        renewed = sum(now.get(ends, before + 1) > before for ends, before in old.items())
+        if renewed == len(old) or time.monotonic() >= end:
+            break
+        time.sleep(0.1)
+    answer["renewed"] = renewed
+    _show(
+        answer,
+        json_,
+        f"new keys are agreed on for {len(old)} of {answer['of']} connections; {renewed} sign under them",
+    )
+    return 1 if wait and renewed < len(old) else 0
 
 
 @app.command()

@@ -158,6 +158,16 @@ Confirm = Annotated[
         rich_help_panel=_PROTECTION,
     ),
 ]
+Rekey = Annotated[
+    str | None,
+    typer.Option(
+        "--rekey",
+        metavar="off|seconds=N,octets=N,most=N",
+        help="When agreed keys are made anew (default 3600 seconds, 2^36 octets either way), and the most octets "
+        "under one key (2^40): then the connection ends.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 AcceptIcmps = Annotated[
     bool,
     typer.Option(
@@ -220,6 +230,8 @@ def security(
     suite: str | None,
     confirm: str | None,
     accept_icmps: bool,
+    *,
+    rekey: str | None = None,
 ) -> Security:
     """Return the checked protection options; ``dialect`` is kind, units and form of EDO."""
     edo_kind, edo_units, edo_form = dialect
@@ -237,6 +249,7 @@ def security(
             suite=suite,
             confirm=confirm,
             accept_icmps=accept_icmps,
+            rekey=rekey,
             notice=notice,
         )
     except Fault as fault:

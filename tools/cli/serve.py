@@ -74,6 +74,7 @@ def serve(
     suite: options.SuiteOption = None,
     confirm: options.Confirm = None,
     accept_icmps: options.AcceptIcmps = False,
+    rekey: options.Rekey = None,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     json: options.Json = False,
@@ -83,7 +84,9 @@ def serve(
     options.port(port, 1)
     link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
     dialect = (edo_kind, edo_units, edo_form)
-    security = options.security(protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps)
+    security = options.security(
+        protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps, rekey=rekey
+    )
     running.require_device()
     number = port if port is not None else default_port
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)

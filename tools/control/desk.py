@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ao.mkt import MktTable
 from stack.host import Stack
 
+from .agreed import AgreedKeys
 from .fault import OrderFault
 from .orders import Keys
 from .peers import KnownPeers
@@ -36,8 +37,8 @@ class Desk:
 
 
 def desk(stack: Stack, tables: Mapping[str, MktTable], wake: Callable[[], None], now: Callable[[], float]) -> Desk:
-    """What a command is asked about: its keys, ``tables`` as ``Keys`` has them, and what its stack remembers.
+    """What a command is asked about: configured keys (``tables`` as ``Keys`` has them), agreed ones, its memory.
 
     ``now`` is the stack's clock.
     """
-    return Desk(keys=Keys(stack, tables, wake), peers=KnownPeers(stack, now))
+    return Desk(keys=Keys(stack, tables, wake), peers=KnownPeers(stack, now), agreed=AgreedKeys(stack, wake))

@@ -10,46 +10,12 @@ import random
 
 import pytest
 
-from edo.codepoints import DEFAULT
-from edo.extended import find_extension
-from edo.walk import walk
 from stack.config import TcpConfig
 from stack.security import Security
-from stack.seqnum import extend
+from tests.stack.keystream import Keystreams
 from tests.stack.wire import Wire, transfer
 
 PROTECTED = Security("ao-enc-dh")
-
-
-class Watcher:
-    """Keeps the ciphertext of every position of both directions; ``resent`` counts octets seen again."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._seen: dict[bool, dict[int, int]] = {True: {}, False: {}}
-        self.resent = 0
-        self.cuts: set[int] = set()
-
-    def look(self) -> None:
-        """Go over everything that was sent."""
-        for _, from_client, packet in self._wire.sent:
-            tcp = memoryview(packet)[20:]
-            offset = (tcp[12] >> 4) << 2
-            spans = walk(tcp, 20, offset)
-            assert spans is not None
-            extension = find_extension(tcp, spans, offset, DEFAULT)
-            if not any(span[0] == 29 for span in spans) or extension is None:
-                continue
-            payload = tcp[extension[1] :]
-            seen = self._seen[from_client]
-            start = extend(int.from_bytes(tcp[4:8]), max(seen, default=int.from_bytes(tcp[4:8])))
-            if len(payload):
-                self.cuts.add(start)
-            for index, octet in enumerate(payload):
-                before = seen.get(start + index)
-                assert before in (None, octet), f"position {start + index} was encrypted with two octets"
-                self.resent += before is not None
-                seen[start + index] = octet
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -85,8 +51,9 @@ def test_positions_meet_one_octet_only(seed: int) -> None:
     ends = transfer(wire, attempt, listener, up, down)
     assert bytes(ends[1].received) == up
     assert bytes(ends[0].received) == down
-    watcher = Watcher(wire)
-    watcher.look()
+    watcher = Keystreams()
+    for _, from_client, packet in wire.sent:
+        watcher.take(packet, from_client)
     assert narrowed
     assert watcher.resent > 0
     assert len(watcher.cuts) > 60
