@@ -283,6 +283,8 @@ class Attempt:
             "cipher": security["cipher"],
             "generation": security["generation"],
             "edo": security["edo"],
+            "method": self.flow.handshake.facts.method,
+            "peer_options": [octets.hex() for octets in self.flow.handshake.facts.peer_options],
             "octets_in": connection.octets_in,
             "octets_out": connection.octets_out,
             "retransmissions": connection.retransmissions + self._retransmissions,

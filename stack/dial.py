@@ -12,6 +12,7 @@ from .config import TcpConfig
 from .events import TcpError
 from .flow import Flow
 from .ground import Ground
+from .handshake import rivals
 from .handshake.agreed import Agreed, Stage
 from .handshake.agreed_a import AgreedA
 from .handshake.base import Handshake
@@ -121,6 +122,8 @@ def _handshake(stack: Ground, flow: Flow, dial: Dial, now: float) -> Handshake:
         return AgreedA(flow, security, stack.random, plain_syn=dial.plain_syn)
     if security.keyed:
         return _configured(flow, security)
+    if security.syn_space is not None:
+        return rivals.active(flow, security.syn_space)
     return Handshake(flow, security.protect)
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class Facts:
-    """What held at the end of a handshake: the names of the line of a finished connection."""
+    """What held at the end of a handshake: the names of the line of a finished connection.
+
+    ``method`` is that of ``edo.rivals`` that was used, ``peer_options`` the options that came with the peer's SYN
+    by it, or beside it, and are not TCP's own.
+    """
 
     __slots__ = (
         "authenticated",
@@ -13,7 +17,9 @@ class Facts:
         "generation",
         "group",
         "mac",
+        "method",
         "mode",
+        "peer_options",
         "placement",
         "requested",
         "session_id",
@@ -31,3 +37,5 @@ class Facts:
         self.generation: int | None = None
         self.session_id: str | None = None
         self.authenticated = False
+        self.method: str | None = None
+        self.peer_options: tuple[bytes, ...] = ()

@@ -16,6 +16,7 @@ from .cookies import stamp, unstamp
 from .fastopen_server import judge
 from .flow import Flow
 from .ground import Ground
+from .handshake import rivals
 from .handshake.agreed_b import AgreedB, takes
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
@@ -189,7 +190,8 @@ class Passive:
     def _keeps_record(flow: Flow, listener: Listener) -> bool:
         """Whether a record says all that there is to say of a half-open connection."""
         connection = flow.connection
-        plain = listener.security.protect == "none" and not connection.config.source_routes
+        security = listener.security
+        plain = security.protect == "none" and security.syn_space is None and not connection.config.source_routes
         return plain and not connection.fast_opened and not connection.incoming.octets
 
     def half_open(self, key: FlowKey, segment: Segment, now: float) -> bool:
@@ -284,7 +286,7 @@ class Passive:
         elif security.agrees and missing is None:
             handshake = AgreedB(flow, security, stack.random, segment, octets, hello)
         else:
-            handshake = Handshake(flow, security.protect)
+            handshake = rivals.passive(flow, security, segment)
             if security.md5_keys is not None:
                 flow.protection = NoMd5()
             flow.edo.take_syn(segment.options.edo_supported)

@@ -16,6 +16,7 @@ from edo.negotiation import EdoPolicy
 
 from .renewal import DEFAULT as RENEWAL
 from .renewal import Renewal
+from .syn_space import SynSpace
 
 PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc-dh")
 POLICIES: Final = ("require", "prefer")
@@ -57,7 +58,8 @@ class Security:
     that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
     ``rekey``: when agreed keys are made anew, None for never (profile.md §7).
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
-    ignore (RFC 5925 §7.8). Raises ValueError, one line that names the fault.
+    ignore (RFC 5925 §7.8). ``syn_space``: options that do not fit a SYN find room by another method, without
+    protection only. Raises ValueError, one line that names the fault.
     """
 
     protect: str = "none"
@@ -72,6 +74,7 @@ class Security:
     accept_icmps: bool = False
     rekey: Renewal | None = RENEWAL
     dialect: Dialect | None = None
+    syn_space: SynSpace | None = None
 
     def __post_init__(self) -> None:
         _choice("protect", self.protect, PROTECTIONS)
@@ -105,6 +108,10 @@ class Security:
             raise ValueError("edo: TCP-MD5 covers no option, so EDO has to be off")
         if self.protect != "md5" and self.md5_keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no keys of TCP-MD5")
+        if self.syn_space is not None and self.protect != "none":
+            raise ValueError(f"method: {self.syn_space.method} is not had with protection {self.protect!r}")
+        if self.syn_space is not None and self.syn_space.needs_edo and self.edo == "off":
+            raise ValueError(f"edo: {self.syn_space.method} builds on EDO, so it cannot be off")
         if not self.keyed and self.keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
         if self.rekey != RENEWAL and not self.agrees:
@@ -126,7 +133,7 @@ class Security:
         """The EDO policy that holds where the stack's is ``default``."""
         if self.edo is not None:
             return EdoPolicy(self.edo)
-        if self.agrees:
+        if self.agrees or (self.syn_space is not None and self.syn_space.needs_edo):
             return EdoPolicy.STRICT
         return EdoPolicy.OFF if self.protect == "md5" else default
 

@@ -47,6 +47,30 @@ def besides(wants: Sequence[Want], others: Sequence[Want]) -> tuple[Want, ...]:
     return (*wants, *(want for want in others if want.octets[0] not in kinds))
 
 
+def _is_long(wants: Sequence[Want], space: Space) -> bool:
+    """Whether a SYN-ACK with these options and EDO Supported has to be extended."""
+    return sum(len(want.octets) for want in wants) + len(supported(space).octets) > MOST_INSIDE
+
+
+def _marked(part: Part, wants: Sequence[Want], sender: str, flags: int, space: Space, payload: int) -> Laid:
+    """A segment with 4WAY and EDO Supported and all its options inside Data Offset."""
+    inside = plain(wants, supported(space))
+    room = room_left(space, inside, payload)
+    offset = offset_octet(inside, FOUR_WAY)
+    return Laid(part, sender, flags, offset, tuple(inside), room, payload=payload, note="4WAY")
+
+
+def laid_syn_ack(wants: Sequence[Want], space: Space, payload: int = 0) -> Laid:
+    """The SYN-ACK to a SYN with 4WAY and EDO Supported."""
+    flags = SYN | ACK
+    if not _is_long(wants, space):
+        return _marked(Part.SYN_ACK, wants, "server", flags, space, payload)
+    note = "4WAY: extended, since its SYN had 4WAY and EDO Supported"
+    return laid_extended(
+        Part.SYN_ACK, "server", flags, wants, space, payload, least=0, reserved=FOUR_WAY, note=note
+    )
+
+
 class FourWay(Method):
     """No packet more if all options fit; else two, and the server's first octets come half a round trip later."""
 
@@ -58,19 +82,13 @@ class FourWay(Method):
 
     def lay_out(self, part: Part, wanted: Wanted, space: Space, payload: int = 0) -> Laid | None:
         kept, others = split(wanted.syn, space)
-        long = sum(len(want.octets) for want in wanted.syn_ack) + len(supported(space).octets) > MOST_INSIDE
+        long = _is_long(wanted.syn_ack, space)
         if part is Part.BESIDE or (not others and not long):
             return _EDO.lay_out(part, wanted, space, payload)
         if part is Part.SYN:
-            return self._plain(part, kept, "client", SYN, space, payload)
+            return _marked(part, kept, "client", SYN, space, payload)
         if part is Part.SYN_ACK:
-            if not long:
-                return self._plain(part, wanted.syn_ack, "server", SYN | ACK, space, payload)
-            note = "4WAY: extended, since its SYN had 4WAY and EDO Supported"
-            flags = SYN | ACK
-            return laid_extended(
-                part, "server", flags, wanted.syn_ack, space, payload, least=0, reserved=FOUR_WAY, note=note
-            )
+            return laid_syn_ack(wanted.syn_ack, space, payload)
         if part is Part.THIRD and others:
             return laid_extended(
                 part,
@@ -87,14 +105,6 @@ class FourWay(Method):
             return None
         sender = "server" if part is Part.ANSWER else "client"
         return laid_extended(part, sender, ACK, wanted.data, space, payload)
-
-    def _plain(
-        self, part: Part, wants: Sequence[Want], sender: str, flags: int, space: Space, payload: int
-    ) -> Laid:
-        inside = plain(wants, supported(space))
-        room = room_left(space, inside, payload)
-        offset = offset_octet(inside, FOUR_WAY)
-        return Laid(part, sender, flags, offset, tuple(inside), room, payload=payload, note="4WAY")
 
     def read(self, part: Part, tcp: memoryview, space: Space) -> Reading | EdoDrop:
         if part in (Part.ANSWER, Part.DATA):

@@ -84,6 +84,8 @@ def connect(
     confirm: options.Confirm = None,
     accept_icmps: options.AcceptIcmps = False,
     rekey: options.Rekey = None,
+    method: options.Method = None,
+    syn_option: options.SynOption = None,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     json: options.Json = False,
@@ -103,6 +105,7 @@ def connect(
     security = options.security(
         protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps, rekey=rekey
     )
+    security = options.with_method(security, method, syn_option)
     running.require_device()
     generated = octets is not None
 

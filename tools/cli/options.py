@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,12 +12,14 @@ import typer
 from ao.keyfile import KeyFileError
 from stack.congestion import CONTROLLERS
 from stack.security import CONFIRMS, PLACEMENTS, PROTECTIONS, Security
+from stack.syn_space import METHODS, SynSpace
 
 from ..link import Fault, Link, check_link
 from ..protect import check_security
 
 _DEVICE = "Device"
 _PROTECTION = "Protection"
+_SPACE = "Option space"
 
 Tun = Annotated[str, typer.Option("--tun", metavar="NAME", help="The TUN device to make.", rich_help_panel=_DEVICE)]
 Addr = Annotated[
@@ -176,6 +179,24 @@ AcceptIcmps = Annotated[
         rich_help_panel=_PROTECTION,
     ),
 ]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help=f"How options find room that do not fit a SYN, if the peer does so too: {', '.join(METHODS)}.",
+        rich_help_panel=_SPACE,
+    ),
+]
+SynOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--syn-option",
+        metavar="HEX",
+        help="An option of your own for the SYN or SYN-ACK, Kind and Length first; repeatable.",
+        rich_help_panel=_SPACE,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON line per finished connection.")]
 
 
@@ -256,6 +277,25 @@ def security(
         wrong(f"--{fault.option.replace('_', '-')}: {fault}")
     except KeyFileError as error:
         wrong(str(error))
+
+
+def with_method(security: Security, method: str | None, options: list[str] | None) -> Security:
+    """The protection with a method for options that do not fit a SYN, if one was asked for."""
+    if method is None:
+        if options:
+            wrong("--syn-option: needs --method")
+        return security
+    found = []
+    for text in options or ():
+        try:
+            found.append(bytes.fromhex(text))
+        except ValueError:
+            wrong(f"--syn-option: {text!r} is not hexadecimal")
+    try:
+        return replace(security, syn_space=SynSpace(method, tuple(found)))
+    except ValueError as error:
+        what, _, text = str(error).partition(": ")
+        wrong(f"--{'syn-option' if what.startswith('syn_option') else what}: {text}")
 
 
 def port(value: int | None, least: int) -> None:

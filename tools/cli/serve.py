@@ -75,6 +75,8 @@ def serve(
     confirm: options.Confirm = None,
     accept_icmps: options.AcceptIcmps = False,
     rekey: options.Rekey = None,
+    method: options.Method = None,
+    syn_option: options.SynOption = None,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     json: options.Json = False,
@@ -87,6 +89,7 @@ def serve(
     security = options.security(
         protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps, rekey=rekey
     )
+    security = options.with_method(security, method, syn_option)
     running.require_device()
     number = port if port is not None else default_port
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)
