@@ -15,13 +15,14 @@ class NotAgreed(RuntimeError):
 class OutcomeKind(StrEnum):
     """What a message led to.
 
-    answer: B has an answer to send and can make keys; keys: A has keys; repeated: the message that led to one of
-    these, again, with the same reply; refuse: this side ends the attempt and sends ``reply``; refused: the peer
-    ended it; ignored: nothing; malformed: counted, nothing else.
+    answer: B has an answer to send and can make keys; keys: A has keys; retry: B asks for another share, resp. A
+    has made it; repeated: the message that led to one of these, again, with the same reply; refuse: this side ends
+    the attempt and sends ``reply``; refused: the peer ended it; ignored: nothing; malformed: counted, nothing else.
     """
 
     answer = "answer"
     keys = "keys"
+    retry = "retry"
     refuse = "refuse"
     refused = "refused"
     repeated = "repeated"

@@ -7,7 +7,7 @@ from typing import Final
 
 from ao.agreement import Suite
 from ao.cipher import CIPHERS_BY_NAME
-from ao.groups import GROUPS_BY_NAME
+from ao.groups import DEFAULT_GROUPS, GROUPS_BY_NAME, NAMES
 from ao.macs import MACS
 from ao.md5 import Md5Table
 from ao.mkt import MktTable
@@ -67,7 +67,7 @@ class Security:
     edo: str | None = None
     confirm: str | None = None
     placements: tuple[str, ...] = ("auto",)
-    groups: tuple[str, ...] = ("x25519",)
+    groups: tuple[str, ...] = DEFAULT_GROUPS
     suites: tuple[str, ...] = DEFAULT_SUITES
     keys: MktTable | None = None
     md5_keys: Md5Table | None = None
@@ -85,12 +85,15 @@ class Security:
             _choice("confirm", self.confirm, CONFIRMS)
         for what, values, choices in (
             ("placement", self.placements, PLACEMENTS),
-            ("group", self.groups, tuple(GROUPS_BY_NAME)),
+            ("group", self.groups, NAMES),
         ):
             if not values:
                 raise ValueError(f"{what}: the list is empty")
             for value in values:
                 _choice(what, value, choices)
+        for group in self.groups:
+            if group not in GROUPS_BY_NAME:
+                raise ValueError(f"group: {group!r} is not available here: the library does not compute it")
         if not self.suites:
             raise ValueError("suite: the list is empty")
         for suite in self.suites:

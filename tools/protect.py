@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from ao.groups import DEFAULT_GROUPS
 from ao.keyfile import load, load_with_md5
 from ao.md5 import Md5Table
 from ao.mkt import MktTable
@@ -90,7 +91,7 @@ def check_security(
             accept_icmps=accept_icmps,
             rekey=DEFAULT if rekey is None else Renewal.parse(rekey),
             placements=_names("placement", placement, ("auto",)),
-            groups=_names("group", group, ("x25519",)),
+            groups=_names("group", group, DEFAULT_GROUPS),
             suites=_names("suite", suite, DEFAULT_SUITES),
             keys=table,
             md5_keys=md5_table,

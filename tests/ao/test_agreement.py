@@ -177,8 +177,6 @@ HELLO_REFUSALS: list[tuple[str, dict[str, Any], dict[str, Any], RefuseReason]] =
     ("no common group", {"groups": (23,), "group": 23, "share": bytes(65)}, {}, RefuseReason.GROUP),
     ("group not listed", {"groups": (23,)}, {}, RefuseReason.GROUP),
     ("no group", {"groups": ()}, {}, RefuseReason.GROUP),
-    ("another group's share", {"groups": (23, X25519), "group": 23, "share": bytes(65)}, {}, RefuseReason.GROUP),
-    ("no share", {"group": 0, "share": b""}, {}, RefuseReason.GROUP),
     ("group without share", {"share": b""}, {}, RefuseReason.SHARE),
     ("share without group", {"group": 0}, {}, RefuseReason.SHARE),
     ("short share", {"share": bytes(31)}, {}, RefuseReason.SHARE),
@@ -250,14 +248,6 @@ def test_a_refuses_its_own_share_reflected() -> None:
     assert isinstance(hello, Hello)
     outcome = take_a(a, MessageKind.ANSWER, answer_of(b, share=hello.share))
     assert is_refusal(outcome, RefuseReason.SHARE)
-
-
-def test_a_refuses_a_retry() -> None:
-    for group in (X25519, 23):
-        a = make_a()
-        assert is_refusal(take_a(a, MessageKind.RETRY, Retry(1, ENO_B, group).encode()), RefuseReason.GROUP)
-        assert has_no_keys(a)
-    assert is_refusal(take_a(make_a(), MessageKind.RETRY, Retry(1, ENO_A, 23).encode()), RefuseReason.ENO)
 
 
 @pytest.mark.parametrize("reason", RefuseReason)

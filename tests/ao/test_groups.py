@@ -1,4 +1,4 @@
-"""X25519: RFC 7748's vectors, and shares that are refused."""
+"""x25519: RFC 7748's vectors, and shares that are refused."""
 
 from __future__ import annotations
 
