@@ -31,10 +31,11 @@ class AgreementB(Role):
     for the answer's 32 octets, then for the share. Raises ValueError for an empty list and for what is not
     available.
 
-    ``sending`` is the message to be repeated until A has gone on, with its kind: the retry, then the answer.
+    ``sending`` is the message to be repeated until A has gone on, with its kind: the retry, then the answer. While
+    A is ``unproven``, so that anybody may have sent the hello, a group whose shares cost much is refused (5).
     """
 
-    __slots__ = ("_entries", "_first", "_own_order", "_peer_share", "_state", "answer", "sending")
+    __slots__ = ("_entries", "_first", "_own_order", "_peer_share", "_state", "answer", "sending", "unproven")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class AgreementB(Role):
         super().__init__(suites, groups, flags, random)
         self.answer: bytes | None = None
         self.sending: tuple[MessageKind, bytes] | None = None
+        self.unproven = False
         self._own_order = own_order
         self._first: Hello | None = None
         self._entries: list[tuple[MessageKind, bytes]] = []
@@ -140,6 +142,8 @@ class AgreementB(Role):
         return group
 
     def _answer(self, hello: Hello, suite: Suite, ends: Ends) -> Outcome:
+        if self.unproven and GROUPS[hello.group].costly:
+            raise Refusal(RefuseReason.POLICY)
         fresh = self._random(32)
         try:
             self._own = GROUPS[hello.group].respond(self._random, hello.share)

@@ -22,6 +22,7 @@ PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc-dh")
 POLICIES: Final = ("require", "prefer")
 PLACEMENTS: Final = ("auto", "syn", "late")
 CONFIRMS: Final = ("early", "wait")
+ORDERS: Final = ("peer", "own")
 DEFAULT_SUITES: Final = ("aes-128-cmac-96+aes-128-ctr", "hmac-sha-1-96+aes-128-ctr")
 
 
@@ -56,6 +57,7 @@ class Security:
     are in order of preference; ``keys`` holds the configured keys of mode ``ao``,
     ``md5_keys`` those of mode ``md5``, which may have ``keys`` too: a peer that matches both gets TCP-AO, and only
     that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
+    ``order`` own: as a listener, its own order of groups and suites decides, not the peer's.
     ``rekey``: when agreed keys are made anew, None for never (profile.md §7).
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
     ignore (RFC 5925 §7.8). ``syn_space``: options that do not fit a SYN find room by another method, without
@@ -69,6 +71,7 @@ class Security:
     placements: tuple[str, ...] = ("auto",)
     groups: tuple[str, ...] = DEFAULT_GROUPS
     suites: tuple[str, ...] = DEFAULT_SUITES
+    order: str = "peer"
     keys: MktTable | None = None
     md5_keys: Md5Table | None = None
     accept_icmps: bool = False
@@ -79,6 +82,7 @@ class Security:
     def __post_init__(self) -> None:
         _choice("protect", self.protect, PROTECTIONS)
         _choice("policy", self.policy, POLICIES)
+        _choice("order", self.order, ORDERS)
         if self.edo is not None:
             _choice("edo", self.edo, tuple(policy.value for policy in EdoPolicy))
         if self.confirm is not None:

@@ -26,13 +26,15 @@ class PrivateShare(ABC):
 class Group(ABC):
     """One group, named and numbered as in the TLS registry of supported groups.
 
-    ``share_octets`` is the length of A's share, ``answer_octets`` that of B's.
+    ``share_octets`` is the length of A's share, ``answer_octets`` that of B's. ``costly``: a share is too dear to
+    be made for an address that has proven nothing (profile.md §5).
     """
 
     name: str
     code: int
     share_octets: int
     answer_octets: int
+    costly: bool = False
 
     @abstractmethod
     def generate(self, random: Random) -> PrivateShare:

@@ -76,6 +76,8 @@ class FfdheShare(PrivateShare):
 class Ffdhe(Group):
     """One of RFC 7919's groups: ``bits`` of its modulus; exponents have ``exponent_octets`` (RFC 7919 §5.2)."""
 
+    costly = True
+
     def __init__(self, name: str, code: int, bits: int, offset: int, exponent_octets: int) -> None:
         self.name = name
         self.code = code

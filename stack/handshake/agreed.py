@@ -17,12 +17,12 @@ from ao.generations import GenerationRing
 from ao.groups import GROUPS
 from ao.keys import Key, agreed_key
 from ao.macs import by_number
-from ao.messages import Flag, MessageKind
+from ao.messages import Flag, MessageKind, RefuseReason
 from ao.reasons import AoDrop
 from ao.rekey import Rekeying
 from ao.traffic_keys import SocketPair
 from edo.eno import NON_SYN
-from edo.messages import Inbox, Took, cut
+from edo.messages import Inbox, Took, spread
 from edo.options import Options
 
 from ..events import TcpError
@@ -41,6 +41,16 @@ from .sighting import Sighting, of_packet
 CLEAR: Final = Protection()
 # Protected ACKs that answer clear repetitions, seconds between two.
 ANSWER_INTERVAL: Final = 0.1
+# What a refusal's reason says of the connection that is not to be.
+REASONS: Final = {
+    RefuseReason.VERSION: "no common version",
+    RefuseReason.SUITE: "no common suite",
+    RefuseReason.GROUP: "no common group",
+    RefuseReason.SHARE: "a share or ticket is not as it should be",
+    RefuseReason.POLICY: "policy",
+    RefuseReason.ENO: "TCP-ENO was changed on the path",
+    RefuseReason.ISN: "sequence numbers were rewritten on the path, or are equal",
+}
 
 
 class Kind(Enum):
@@ -171,23 +181,28 @@ class Agreed(Handshake):
             and segment.ack == (connection.iss + 1) & 0xFFFFFFFF
         )
 
-    def message_of(self, segment: Segment, kinds: frozenset[int]) -> tuple[MessageKind, bytes] | None:
-        """Put the segment's fragments to what came before: a message that is whole now, or again, else None.
+    def messages_of(self, segment: Segment, kinds: frozenset[int]) -> list[tuple[MessageKind, bytes]] | None:
+        """Put the segment's fragments to what came before: the messages that are whole now, or again.
 
-        ``kinds`` are the messages that the peer's role may send; anything else is malformed (profile.md §4).
+        ``kinds`` are those that the peer's role may send. None: malformed and dropped (profile.md §4).
         """
         took = self._inbox.take(segment.options.ke, kinds)
         if took is None:
             self.flow.drop(AoDrop.ke_malformed)
             return None
-        complete: tuple[MessageKind, bytes] | None = None
+        whole: list[tuple[MessageKind, bytes]] = []
         for kind, result in took:
             message = self._inbox.message(kind)
             if result is Took.DIFFERS:
                 self.flow.drop(AoDrop.ke_repeated_differently)
             elif message is not None and result is not Took.MORE:
-                complete = (MessageKind(kind), message)
-        return complete
+                whole.append((MessageKind(kind), message))
+        return whole
+
+    def malformed(self, kind: MessageKind) -> None:
+        """A whole message that cannot be parsed: it is as if it had not come (profile.md §4)."""
+        self._inbox.forget(kind)
+        self.flow.drop(AoDrop.ke_malformed)
 
     def established(self, now: float) -> None:
         # Established is RFC 9293's word: ready, here, is who has keys, or went on plain.
@@ -197,7 +212,7 @@ class Agreed(Handshake):
     # --- messages out ------------------------------------------------------------------------------------
 
     def send_message(self, kind: MessageKind, message: bytes) -> None:
-        """Send a whole message in a clear segment: ACK alone, no payload, SEQ before the stream's start.
+        """Send a whole message in clear segments, as few as it fits: ACK alone, no payload, SEQ before the stream.
 
         SEQ = own ISN + 1 - n, n being the octets behind Data Offset: who does not see the Extension finds octets
         that were acknowledged long ago (profile.md §5).
@@ -206,9 +221,21 @@ class Agreed(Handshake):
         connection = flow.connection
         run = connection.segment(ACK)
         options = with_eno(run.options) if self.eno_due else run.options
-        plan = flow.plan(options, ACK, cut(kind, message), CLEAR)
-        run.seq = connection.iss + 1 - (plan.header_octets - plan.data_offset)
-        flow.sealer.seal(run, plan, 1, flow.stack.out)
+        inside = flow.plan(options, ACK, (), CLEAR).data_offset
+        room = min(connection.peer_mss, connection.path_mtu_octets - connection.config.ip_header - 20)
+        # What lies behind Data Offset is padded to words.
+        area = room + 20 - inside & ~3
+        try:
+            segments = spread(kind, message, area)
+        except ValueError:
+            self.give_up(
+                errno.EMSGSIZE, f"{len(message)} octets of key exchange do not fit 8 segments", flow.stack.now
+            )
+            return
+        for riders in segments:
+            plan = flow.plan(options, ACK, riders, CLEAR)
+            run.seq = connection.iss + 1 - (plan.header_octets - plan.data_offset)
+            flow.sealer.seal(run, plan, 1, flow.stack.out)
 
     def send_protected_ack(self, seq: int | None = None) -> None:
         """Send an empty protected ACK; at SEQ = own ISN it is one that TCP always answers."""
@@ -337,7 +364,7 @@ class Agreed(Handshake):
         ours = outcome.kind is OutcomeKind.refuse
         if ours and outcome.reply is not None:
             self.send_message(MessageKind.REFUSE, outcome.reply)
-        reason = outcome.reason.name.lower().replace("_", " ") if outcome.reason is not None else "unknown"
+        reason = "for an unknown reason" if outcome.reason is None else REASONS[outcome.reason]
         who = "we refused the peer's message" if ours else "the peer refused"
         self.give_up(errno.ECONNABORTED, f"{who}: {reason}", now)
 

@@ -68,8 +68,7 @@ class AgreedA(Agreed):
         self.sent_plain_syn = False
         self._peer_eno = b""
         self._answered_at = float("-inf")
-        self._riders = cut(MessageKind.HELLO, self.agreement.hello)
-        payload = oob_payload(self._riders)
+        payload = oob_payload(cut(MessageKind.HELLO, self.agreement.hello))
         config = flow.connection.config
         limit = min(_OUT_OF_BAND_LIMIT, config.mtu - config.ip_header - 24)
         self._out_of_band: bytes | None = payload if len(payload) <= limit else None
@@ -148,12 +147,13 @@ class AgreedA(Agreed):
             self._settle_plain(segment, number, "no answer to SYNs with TCP-ENO", now)
             return
         missing = self._missing(options)
-        message = None
+        messages: list[tuple[MessageKind, bytes]] = []
         if missing is None and options.syn_eos and self._offered_eos:
-            fragments = self._behind(segment)
-            if fragments is not None:
-                message = self.message_of(segment, _MESSAGES)
-            if message is None:
+            behind = self._behind(segment)
+            if behind is None:
+                return
+            messages = behind
+            if not messages and not options.edo_supported:
                 missing = "SYN-EOS confirmed without an answer"
         elif missing is None and not options.edo_supported:
             missing = "no EDO in the SYN-ACK"
@@ -169,17 +169,22 @@ class AgreedA(Agreed):
                 self.give_up(errno.EPROTO, missing, now)
             return
         self._peer_eno = options.eno or b""
+        outcomes = self._outcomes(messages, segment.seq)
+        if outcomes is None:
+            return
         self.seen = of_segment(segment)
         flow.deliver(segment, number, None, now, payload=False)
         if flow.over:
             return
         self.stage = Stage.HELLO_SENT
-        if message is not None:
+        if outcomes:
             flow.edo.enable(seen=True)
-            self.facts.placement = "syn"
-            self._outcome(message, now)
+            self._act(outcomes, now, "syn")
             return
         flow.edo.take_syn_ack(True)
+        self._begin_hello(now)
+
+    def _begin_hello(self, now: float) -> None:
         self.facts.placement = "late"
         self._send_hello(now)
         self.start_repeating(self._send_hello, f"no answer to the hello after {self.tries + 1} tries", now)
@@ -192,15 +197,18 @@ class AgreedA(Agreed):
             return "our TEP was not chosen in the SYN-ACK"
         return None
 
-    def _behind(self, segment: Segment) -> Segment | None:
-        """Read the options behind Data Offset of a SYN-ACK that confirms SYN-EOS (profile.md §1)."""
+    def _behind(self, segment: Segment) -> list[tuple[MessageKind, bytes]] | None:
+        """The whole messages behind Data Offset of a SYN-ACK that confirms SYN-EOS (profile.md §1).
+
+        None where they are malformed: the segment is to be dropped.
+        """
         flow = self.flow
         behind = read_syn_ack(segment.tcp, segment.data_offset, segment.spans, segment.options, flow.edo.dialect)
         if behind is None:
-            return None
+            return []
         segment.header_end = len(segment.tcp)
         segment.options = read_options(segment.tcp, segment.spans + behind, flow.edo.dialect.points)
-        return segment
+        return self.messages_of(segment, _MESSAGES) if segment.options.ke else []
 
     def _settle_plain(self, segment: Segment, number: int, reason: str, now: float) -> None:
         self.go_plain(reason)
@@ -215,28 +223,28 @@ class AgreedA(Agreed):
     # --- the hello is under way --------------------------------------------------------------------------
 
     def _send_hello(self, now: float) -> None:
-        self.send_message(MessageKind.HELLO, self.agreement.hello)
+        self.send_message(*self.agreement.sending)
 
     def _hello_again(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """A repeated SYN-ACK: it may bring the answer now, else the hello was lost."""
         if segment.seq != self.flow.connection.irs & 0xFFFFFFFF:
             self.flow.drop(AoDrop.clear_segment)
             return
-        if segment.options.syn_eos and self._offered_eos and self._behind(segment) is not None:
-            message = self.message_of(segment, _MESSAGES)
-            if message is not None:
-                self.facts.placement = "syn"
-                self.flow.edo.enable(seen=True)
-                self._outcome(message, now)
-                return
-        self._send_hello(now)
+        messages = self._behind(segment) if segment.options.syn_eos and self._offered_eos else []
+        outcomes = None if messages is None else self._outcomes(messages, segment.seq)
+        if outcomes:
+            self.flow.edo.enable(seen=True)
+            self._act(outcomes, now, "syn")
+        elif outcomes is not None:
+            self._send_hello(now)
 
     def _message(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        message = self.message_of(segment, _MESSAGES)
-        self.flow.edo.accepted(True)
-        if message is not None:
+        messages = self.messages_of(segment, _MESSAGES)
+        outcomes = None if messages is None else self._outcomes(messages, self.flow.connection.irs & 0xFFFFFFFF)
+        if outcomes is not None:
+            self.flow.edo.accepted(True)
             self.eno_due = False
-            self._outcome(message, now)
+            self._act(outcomes, now, "late")
 
     def _exact_reset(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         if number == self.flow.connection.rcv_nxt:
@@ -244,17 +252,30 @@ class AgreedA(Agreed):
         else:
             self.flow.drop(AoDrop.clear_segment)
 
-    def _outcome(self, message: tuple[MessageKind, bytes], now: float) -> None:
-        kind, octets = message
-        outcome: Outcome = self.agreement.take(
-            kind, octets, peer_isn=self.flow.connection.irs & 0xFFFFFFFF, peer_eno=self._peer_eno
-        )
-        if outcome.kind is OutcomeKind.keys:
-            self._have_keys(now)
-        elif outcome.kind in (OutcomeKind.refuse, OutcomeKind.refused):
-            self.refused(outcome, now)
-        elif outcome.kind is OutcomeKind.malformed:
-            self.flow.drop(AoDrop.ke_malformed)
+    def _outcomes(self, messages: list[tuple[MessageKind, bytes]], irs: int) -> list[Outcome] | None:
+        """What the whole messages of one segment lead to; None, and it is dropped, where one cannot be parsed."""
+        outcomes: list[Outcome] = []
+        for kind, octets in messages:
+            outcome = self.agreement.take(kind, octets, peer_isn=irs, peer_eno=self._peer_eno)
+            if outcome.kind is OutcomeKind.malformed:
+                self.malformed(kind)
+                return None
+            outcomes.append(outcome)
+        return outcomes
+
+    def _act(self, outcomes: list[Outcome], now: float, placement: str) -> None:
+        for outcome in outcomes:
+            if outcome.kind is OutcomeKind.keys:
+                self.facts.placement = placement
+                self._have_keys(now)
+            elif outcome.kind is OutcomeKind.retry:
+                self._begin_hello(now)
+            elif outcome.kind is OutcomeKind.repeated:
+                self._send_hello(now)
+            elif outcome.kind in (OutcomeKind.refuse, OutcomeKind.refused):
+                self.refused(outcome, now)
+            elif outcome.drop is not None:
+                self.flow.drop(outcome.drop)
 
     def _have_keys(self, now: float) -> None:
         self.protect(self.make_keys(self.agreement))

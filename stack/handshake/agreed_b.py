@@ -114,10 +114,15 @@ class AgreedB(Agreed):
         self._syn_ack: Run | None = None
         flow.edo.take_syn(True)
         if hello is not None:
-            outcome = self._take_hello(hello)
+            # Nobody has proven yet to be at that address: only what is cheap.
+            self.agreement.unproven = True
+            outcome = self._take(MessageKind.HELLO, hello)
+            self.agreement.unproven = False
             if outcome.kind is OutcomeKind.answer:
                 self._extend = True
                 self._answered("syn")
+            elif outcome.kind is OutcomeKind.retry:
+                self._extend = True
             else:
                 # An OOB whose hello would be refused is ignored; the refusal follows in ``late``.
                 self.agreement = self._new_agreement()
@@ -128,12 +133,14 @@ class AgreedB(Agreed):
             groups=tuple(GROUPS_BY_NAME[name].code for name in self.security.groups),
             flags=self.flags,
             random=self._random,
+            own_order=self.security.order == "own",
         )
 
-    def _take_hello(self, hello: bytes) -> Outcome:
+    def _take(self, kind: MessageKind, message: bytes) -> Outcome:
         connection = self.flow.connection
-        return self.agreement.take_hello(
-            hello,
+        return self.agreement.take(
+            kind,
+            message,
             isn=connection.iss & 0xFFFFFFFF,
             eno=self.eno,
             peer_isn=connection.irs & 0xFFFFFFFF,
@@ -165,13 +172,13 @@ class AgreedB(Agreed):
         options.syn_eos = False
         options.edo_supported = False
         packets: list[bytes] = []
-        if extend and self._syn_acks < _EXTENDED_SYN_ACKS and self.agreement.answer is not None:
+        if extend and self._syn_acks < _EXTENDED_SYN_ACKS and self.agreement.sending is not None:
             options.syn_eos = True
             plan = lay_out(
                 options,
                 extension=Form.LONG,
                 behind=True,
-                riders=cut(MessageKind.ANSWER, self.agreement.answer),
+                riders=cut(*self.agreement.sending),
                 dialect=flow.edo.dialect,
                 syn=True,
             )
@@ -182,7 +189,7 @@ class AgreedB(Agreed):
                 packets.clear()
                 options.syn_eos = False
         if packets:
-            self._in_syn_ack = True
+            self._in_syn_ack = self.agreement.answered
         else:
             options.edo_supported = True
             flow.send(run, packets)
@@ -235,50 +242,61 @@ class AgreedB(Agreed):
     def _await_hello(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """A's ACK without a hello: it has to follow in time."""
         self.flow.drop(AoDrop.clear_segment)
-        if self.next_deadline is None:
+        self._expect_hello(now)
+
+    def _expect_hello(self, now: float) -> None:
+        """From A's first ACK on there is so much time for a hello that can be answered."""
+        if self.stage is Stage.SYN_TAKEN and self.next_deadline is None:
             self.next_deadline = now + (_HELLO_WAIT_PREFER if self.prefer else _HELLO_WAIT)
 
     def advance(self, now: float) -> None:
         if self.stage is Stage.SYN_TAKEN:
-            self.give_up(errno.ETIMEDOUT, "no hello came", now)
+            self.give_up(errno.ETIMEDOUT, "no hello came that can be answered", now)
         else:
             super().advance(now)
 
     def _message(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         self._received += segment.ip_octets
-        message = self.message_of(segment, _MESSAGES)
-        if message is None:
+        messages = self.messages_of(segment, _MESSAGES)
+        if messages is None:
             return
-        kind, octets = message
+        outcomes = [(kind, self._take(kind, octets)) for kind, octets in messages]
+        bad = [kind for kind, outcome in outcomes if outcome.kind is OutcomeKind.malformed]
+        if bad:
+            self.malformed(bad[0])
+            return
         flow = self.flow
         self.eno_due = False
         flow.edo.accepted(True)
         # The segment counts as an empty one at the stream's start, and may be the ACK that ends the handshake.
         flow.deliver(segment, flow.connection.irs + 1, None, now, payload=False)
-        if flow.over:
-            return
-        if kind is MessageKind.REFUSE:
-            self.give_up(errno.ECONNABORTED, "the peer refused the agreement", now)
-            return
-        outcome = self._take_hello(octets)
-        if outcome.kind in (OutcomeKind.answer, OutcomeKind.repeated):
+        if not flow.over:
+            self._expect_hello(now)
+        for _, outcome in outcomes:
+            if not flow.over:
+                self._outcome(outcome, now)
+
+    def _outcome(self, outcome: Outcome, now: float) -> None:
+        """Do what a whole message of A's leads to."""
+        if outcome.kind in (OutcomeKind.refuse, OutcomeKind.refused):
+            self.refused(outcome, now)
+        elif outcome.kind not in (OutcomeKind.answer, OutcomeKind.retry, OutcomeKind.repeated):
+            if outcome.drop is not None:
+                self.flow.drop(outcome.drop)
+        elif self.agreement.answered:
             first = self.facts.placement != "late"
             self._answered("late")
-            self._send_answer(now)
+            self._send(now)
             if first:
-                self.start_repeating(self._send_answer, "keys agreed but nothing verifies", now)
+                self.start_repeating(self._send, "keys agreed but nothing verifies", now)
                 self.ready = not self.security.waits
-                flow.settle(now)
-        elif outcome.kind in (OutcomeKind.refuse, OutcomeKind.refused):
-            self.refused(outcome, now)
-        elif outcome.kind is OutcomeKind.malformed:
-            flow.drop(AoDrop.ke_malformed)
+                self.flow.settle(now)
         else:
-            flow.drop(AoDrop.ke_repeated_differently)
+            self._send(now)
 
-    def _send_answer(self, now: float) -> None:
-        if self.agreement.answer is not None:
-            self.send_message(MessageKind.ANSWER, self.agreement.answer)
+    def _send(self, now: float) -> None:
+        if self.agreement.sending is not None:
+            self.send_message(*self.agreement.sending)
 
     def _answered(self, placement: str) -> None:
         self.facts.placement = placement

@@ -195,7 +195,7 @@ def test_a_share_of_low_order_is_refused() -> None:
     hello: bytes = ours.agreement.hello  # type: ignore[union-attr]
     share.append(hello[-33:-1])
     wire.run(10.0)
-    assert attempt.report()["error"] == "the peer refused: share"
+    assert attempt.report()["error"] == "the peer refused: a share or ticket is not as it should be"
     assert listener.accept() is None
 
 
