@@ -136,10 +136,11 @@ class MktTable:
     Raises MktConflict.
     """
 
-    __slots__ = ("_by_peer", "_mkts", "at")
+    __slots__ = ("_by_peer", "_encrypt", "_mkts", "at")
 
     def __init__(self, mkts: Iterable[Mkt], *, at: float = 0.0) -> None:
         self.at = at
+        self._encrypt: bool | None = None
         self._set(mkts)
 
     def _set(self, mkts: Iterable[Mkt]) -> None:
@@ -149,8 +150,20 @@ class MktTable:
         for mkt in ordered:
             self._refuse_conflicts(mkt)
 
+    def demand_encryption(self, encrypt: bool) -> None:
+        """From now on every key has a cipher, or none has; raises ValueError, naming one that is otherwise.
+
+        Whether a connection encrypts does not change while it lives (draft-touch-tcp-ao-encrypt §3).
+        """
+        if self._encrypt is not encrypt:
+            for mkt in self._mkts:
+                _refuse_other_encryption(mkt, encrypt)
+            self._encrypt = encrypt
+
     def add(self, mkt: Mkt) -> None:
-        """Take one more key; raises MktConflict, and then nothing has changed."""
+        """Take one more key; raises MktConflict, or ValueError for its cipher, and then nothing has changed."""
+        if self._encrypt is not None:
+            _refuse_other_encryption(mkt, self._encrypt)
         before = (self._mkts, self._by_peer)
         try:
             self._set((*self._mkts, mkt))
@@ -212,3 +225,9 @@ class MktTable:
     def required(self, pair: SocketPair) -> bool:
         """Whether a segment without TCP-AO must be dropped (RFC 5925 §7.5), also while no key serves."""
         return next(self.matching(pair), None) is not None
+
+
+def _refuse_other_encryption(mkt: Mkt, encrypt: bool) -> None:
+    if encrypt != (mkt.encrypt is not None):
+        fault = "does not encrypt, and ao-enc does" if encrypt else "encrypts, and only ao-enc does"
+        raise ValueError(f"keys: key {mkt.name!r} {fault}")

@@ -36,7 +36,7 @@ _AGREEMENTS_PER_SECOND = 200
 _REFUSALS_PER_SECOND = 100
 
 # Modes in which a full backlog is served by cookies: those of which a cookie's ACK proves all that a SYN has to.
-_BY_COOKIES = frozenset({"none", "md5", "ao"})
+_BY_COOKIES = frozenset({"none", "md5", "ao", "ao-enc"})
 
 
 class Passive:

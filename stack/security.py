@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ao.agreement import Suite
-from ao.cipher import CIPHERS_BY_NAME
+from ao.cipher import CIPHERS_BY_NAME, NO_CIPHER
 from ao.groups import DEFAULT_GROUPS, GROUPS_BY_NAME, NAMES
 from ao.macs import MACS
 from ao.md5 import Md5Table
@@ -18,12 +18,14 @@ from .renewal import DEFAULT as RENEWAL
 from .renewal import Renewal
 from .syn_space import SynSpace
 
-PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc-dh")
+PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc", "ao-dh", "ao-enc-dh")
 POLICIES: Final = ("require", "prefer")
 PLACEMENTS: Final = ("auto", "syn", "late")
 CONFIRMS: Final = ("early", "wait")
 ORDERS: Final = ("peer", "own")
 DEFAULT_SUITES: Final = ("aes-128-cmac-96+aes-128-ctr", "hmac-sha-1-96+aes-128-ctr")
+# Those of mode ``ao-dh``, which does not encrypt.
+DEFAULT_MACS: Final = ("aes-128-cmac-96", "hmac-sha-1-96")
 
 
 def _choice(what: str, value: str, choices: tuple[str, ...]) -> None:
@@ -32,7 +34,10 @@ def _choice(what: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def parse_suite(text: str) -> Suite:
-    """Return the suite that ``MAC+CIPHER`` names; raises ValueError naming the part that is not known."""
+    """Return the suite that ``MAC+CIPHER``, or ``MAC`` without a cipher, names.
+
+    Raises ValueError naming the part that is not known.
+    """
     mac, plus, cipher = text.partition("+")
     if mac not in MACS:
         raise ValueError(f"suite: MAC {mac!r} is not one of {', '.join(MACS)}")
@@ -40,7 +45,7 @@ def parse_suite(text: str) -> Suite:
     if number is None:
         raise ValueError(f"suite: MAC {mac!r} serves configured keys only")
     if not plus:
-        raise ValueError(f"suite: {text!r} names no cipher: write {mac}+{next(iter(CIPHERS_BY_NAME))}")
+        return Suite(number, NO_CIPHER)
     if cipher not in CIPHERS_BY_NAME:
         raise ValueError(f"suite: cipher {cipher!r} is not one of {', '.join(CIPHERS_BY_NAME)}")
     return Suite(number, CIPHERS_BY_NAME[cipher].number)
@@ -54,7 +59,8 @@ class Security:
     had; ``edo`` is off, strict or lenient (None: what the stack has, but strict where ``protect`` agrees on keys
     and off under TCP-MD5), ``dialect`` how it is written (None: as the stack does); ``confirm`` says when connect
     and accept return (None: early under require, wait under prefer); ``placements``, ``groups`` and ``suites``
-    are in order of preference; ``keys`` holds the configured keys of mode ``ao``,
+    are in order of preference (``suites`` None: the mode's own; with a cipher for ``ao-enc-dh``, without for
+    ``ao-dh``); ``keys`` holds the configured keys of mode ``ao``, or of ``ao-enc``, all of which encrypt;
     ``md5_keys`` those of mode ``md5``, which may have ``keys`` too: a peer that matches both gets TCP-AO, and only
     that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
     ``order`` own: as a listener, its own order of groups and suites decides, not the peer's.
@@ -70,7 +76,7 @@ class Security:
     confirm: str | None = None
     placements: tuple[str, ...] = ("auto",)
     groups: tuple[str, ...] = DEFAULT_GROUPS
-    suites: tuple[str, ...] = DEFAULT_SUITES
+    suites: tuple[str, ...] | None = None
     order: str = "peer"
     keys: MktTable | None = None
     md5_keys: Md5Table | None = None
@@ -98,17 +104,11 @@ class Security:
         for group in self.groups:
             if group not in GROUPS_BY_NAME:
                 raise ValueError(f"group: {group!r} is not available here: the library does not compute it")
-        if not self.suites:
-            raise ValueError("suite: the list is empty")
-        for suite in self.suites:
-            parse_suite(suite)
+        self._check_suites()
         if self.agrees and self.edo == "off":
             raise ValueError(f"edo: {self.protect} needs extended options, so EDO cannot be off")
-        if self.protect == "ao" and self.keys is None:
-            raise ValueError("keys: protection 'ao' needs configured keys")
-        for mkt in self.keys or ():
-            if mkt.encrypt is not None:
-                raise ValueError(f"keys: key {mkt.name!r} encrypts, and protection {self.protect!r} does not")
+        if self.protect in ("ao", "ao-enc") and self.keys is None:
+            raise ValueError(f"keys: protection {self.protect!r} needs configured keys")
         if self.protect == "md5" and not self.md5_keys:
             raise ValueError("keys: protection 'md5' needs keys of TCP-MD5")
         if self.protect == "md5" and self.edo not in (None, "off"):
@@ -123,18 +123,37 @@ class Security:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
         if self.rekey != RENEWAL and not self.agrees:
             raise ValueError(f"rekey: protection {self.protect!r} agrees on no keys")
+        if self.keys is not None:
+            # Keys that are added later are held to it too.
+            self.keys.demand_encryption(self.protect == "ao-enc")
         if self.accept_icmps and (self.protect == "none" or (self.protect == "md5" and self.keys is None)):
             raise ValueError("accept_icmps: without protection no ICMP error is ignored")
+
+    def _check_suites(self) -> None:
+        if self.suites is not None and not self.suites:
+            raise ValueError("suite: the list is empty")
+        for name in self.suites or ():
+            bare = parse_suite(name).cipher == NO_CIPHER
+            if bare and self.protect != "ao-dh":
+                raise ValueError(f"suite: {name!r} names no cipher: write {name}+{next(iter(CIPHERS_BY_NAME))}")
+            if not bare and self.protect == "ao-dh":
+                raise ValueError(f"suite: {name!r} names a cipher, and protection 'ao-dh' does not encrypt")
+
+    @property
+    def agreed_suites(self) -> tuple[Suite, ...]:
+        """The suites in order of preference."""
+        default = DEFAULT_MACS if self.protect == "ao-dh" else DEFAULT_SUITES
+        return tuple(parse_suite(name) for name in self.suites or default)
 
     @property
     def agrees(self) -> bool:
         """Whether the mode agrees on keys within the connection."""
-        return self.protect == "ao-enc-dh"
+        return self.protect in ("ao-dh", "ao-enc-dh")
 
     @property
     def keyed(self) -> bool:
         """Whether the mode goes by configured keys."""
-        return self.protect in ("ao", "md5")
+        return self.protect in ("ao", "ao-enc", "md5")
 
     def edo_policy(self, default: EdoPolicy = EdoPolicy.OFF) -> EdoPolicy:
         """The EDO policy that holds where the stack's is ``default``."""

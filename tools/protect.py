@@ -13,12 +13,10 @@ from ao.md5 import Md5Table
 from ao.mkt import MktTable
 from edo.codepoints import Dialect, EdoKind, FormChoice, Units
 from stack.renewal import DEFAULT, Renewal
-from stack.security import DEFAULT_SUITES, PROTECTIONS, Security
+from stack.security import PROTECTIONS, Security
 
 from .link import Fault
 
-# Every mode of profile.md §2: one that is known and not built in is told apart from a misspelt one.
-MODES: Final = ("none", "md5", "ao", "ao-enc", "ao-dh", "ao-enc-dh")
 KEYED: Final = ("md5", "ao", "ao-enc")
 # How EDO may be written: the field of Dialect, and what it may be.
 EDO_CHOICES: Final[tuple[tuple[str, type[Enum]], ...]] = (("kind", EdoKind), ("units", Units), ("form", FormChoice))
@@ -50,6 +48,7 @@ def check_security(
     confirm: str | None = None,
     accept_icmps: bool = False,
     rekey: str | None = None,
+    order: str = "peer",
     notice: Callable[[str], None] | None = None,
 ) -> Security:
     """Return the Security of these values.
@@ -58,13 +57,11 @@ def check_security(
     keys file. Raises Fault for the first value that is wrong, ``ao.keyfile.KeyFileError`` for the keys file.
     """
     if protect not in PROTECTIONS:
-        what = "is not built in" if protect in MODES else "is not a mode"
-        raise Fault("protect", f"{protect!r} {what}; available: {', '.join(PROTECTIONS)}")
+        raise Fault("protect", f"{protect!r} is not a mode; available: {', '.join(PROTECTIONS)}")
     if protect in KEYED and keys is None:
         raise Fault("keys", f"--protect {protect} needs a keys file")
     if protect not in KEYED and keys is not None:
-        modes = ", ".join(mode for mode in KEYED if mode in PROTECTIONS)
-        raise Fault("keys", f"--protect {protect} takes no keys file (modes that do: {modes})")
+        raise Fault("keys", f"--protect {protect} takes no keys file (modes that do: {', '.join(KEYED)})")
     table, md5_table = None, None
     if protect == "md5" and keys is not None:
         mkts, md5_keys = load_with_md5(keys, notice=notice)
@@ -74,11 +71,8 @@ def check_security(
         table, md5_table = MktTable(mkts), Md5Table(md5_keys)
     elif keys is not None:
         table = MktTable(load(keys, notice=notice))
-    for mkt in table or ():
-        if mkt.encrypt is not None:
-            raise Fault("keys", f"key {mkt.name!r} encrypts, and --protect {protect} does not")
     dialect = _dialect(edo_kind, edo_units, edo_form)
-    if dialect is not None and (edo or ("strict" if protect == "ao-enc-dh" else "off")) == "off":
+    if dialect is not None and (edo or ("strict" if protect in ("ao-dh", "ao-enc-dh") else "off")) == "off":
         option = next(name for name, text in _spoken(edo_kind, edo_units, edo_form) if text is not None)
         raise Fault(option, "EDO is off: --edo strict or --edo lenient")
     try:
@@ -90,9 +84,10 @@ def check_security(
             confirm=confirm,
             accept_icmps=accept_icmps,
             rekey=DEFAULT if rekey is None else Renewal.parse(rekey),
+            order=order,
             placements=_names("placement", placement, ("auto",)),
             groups=_names("group", group, DEFAULT_GROUPS),
-            suites=_names("suite", suite, DEFAULT_SUITES),
+            suites=_names("suite", suite, ()) or None,
             keys=table,
             md5_keys=md5_table,
         )

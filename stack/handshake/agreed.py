@@ -11,8 +11,8 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import ClassVar, Final
 
-from ao.agreement import AgreementA, AgreementB, Outcome, OutcomeKind, Suite
-from ao.cipher import CIPHERS
+from ao.agreement import AgreementA, AgreementB, Outcome, OutcomeKind
+from ao.cipher import CIPHERS, NO_CIPHER
 from ao.generations import GenerationRing
 from ao.groups import GROUPS
 from ao.keys import Key, agreed_key
@@ -30,7 +30,7 @@ from ..flow import Flow
 from ..protection import Protection
 from ..renewal import DEFAULT
 from ..run import ACK, RST, SYN, Run
-from ..security import Security, parse_suite
+from ..security import Security
 from ..segment import Segment
 from .afterwards import Afterwards
 from .agreed_protection import AgreedProtection
@@ -116,11 +116,6 @@ class Agreed(Handshake):
     def flags(self) -> int:
         """What this side permits: addresses and ports outside keys and MACs, and new keys unless that is off."""
         return Flag.NAT | (0 if self.security.rekey is None else Flag.REKEYING)
-
-    @property
-    def suites(self) -> tuple[Suite, ...]:
-        """Our suites in order of preference."""
-        return tuple(parse_suite(suite) for suite in self.security.suites)
 
     # --- segments in -------------------------------------------------------------------------------------
 
@@ -300,7 +295,7 @@ class Agreed(Handshake):
         mac = by_number(suite.mac)
         facts.mode = self.security.protect
         facts.mac = None if mac is None else mac.name
-        facts.cipher = CIPHERS[suite.cipher].name
+        facts.cipher = None if suite.cipher == NO_CIPHER else CIPHERS[suite.cipher].name
         facts.group = GROUPS[group].name
         facts.session_id = schedule.session.hex()
         rekeying = Rekeying(schedule, group, is_a=self.is_a, random=flow.stack.random)

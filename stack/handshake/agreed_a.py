@@ -59,7 +59,7 @@ class AgreedA(Agreed):
         self.agreement = AgreementA(
             isn=flow.connection.iss,
             eno=self.eno,
-            suites=self.suites,
+            suites=security.agreed_suites,
             groups=tuple(GROUPS_BY_NAME[name].code for name in security.groups),
             flags=self.flags,
             random=random,

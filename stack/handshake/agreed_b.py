@@ -129,7 +129,7 @@ class AgreedB(Agreed):
 
     def _new_agreement(self) -> AgreementB:
         return AgreementB(
-            suites=self.suites,
+            suites=self.security.agreed_suites,
             groups=tuple(GROUPS_BY_NAME[name].code for name in self.security.groups),
             flags=self.flags,
             random=self._random,

@@ -68,12 +68,21 @@ class ConfiguredProtection(Protection):
     @property
     def mac(self) -> str:
         """Name of the MAC that signs."""
+        return self._signing.mac
+
+    @property
+    def cipher(self) -> str | None:
+        """Name of the cipher that encrypts, None where the payload stays clear."""
+        return self._signing.encrypt
+
+    @property
+    def _signing(self) -> Mkt:
         ring = self._ring
         if ring is not None:
             for mkt in self._table.matching(self._pair):
                 if mkt.send_id == ring.current.send_id:
-                    return mkt.mac
-        return self._mkt.mac
+                    return mkt
+        return self._mkt
 
     @property
     def table(self) -> MktTable:
@@ -187,11 +196,13 @@ class ConfiguredHandshake(Handshake):
     """RFC 9293's handshake under configured keys."""
 
     def __init__(self, flow: Flow, protection: ConfiguredProtection) -> None:
-        super().__init__(flow, "ao")
+        mode = "ao" if protection.cipher is None else "ao-enc"
+        super().__init__(flow, mode)
         self._protection = protection
         flow.protection = protection
-        self.facts.mode = "ao"
+        self.facts.mode = mode
         self.facts.mac = protection.mac
+        self.facts.cipher = protection.cipher
         self.facts.authenticated = True
 
     def learn(self, segment: Segment) -> None:
@@ -201,6 +212,7 @@ class ConfiguredHandshake(Handshake):
         offset = place[0]
         self._protection.both_known(segment.seq, segment.tcp[offset + 2], segment.tcp[offset + 3])
         self.facts.mac = self._protection.mac
+        self.facts.cipher = self._protection.cipher
 
     def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         if segment.flags & SYN and not self._protection.knows_both:

@@ -59,7 +59,7 @@ class Side:
 
 
 def encapsulating(a: str, b: str) -> X25519MlKem768:
-    """The hybrid group with the ciphertext that b's private octets name, and the secret that a's seed finds in it."""
+    """The hybrid group with the ciphertext of b's private octets, and the secret that a's seed finds in it."""
     ciphertext = bytes.fromhex(b)[:1088]
     secret = MLKEM768PrivateKey.from_seed_bytes(bytes.fromhex(a)[:64]).decapsulate(ciphertext)
     return X25519MlKem768(lambda _key: (secret, ciphertext))

@@ -38,8 +38,16 @@ def call(*arguments: str) -> Result:
         ([*SERVE, "--netns", "no-such"], "--netns: there is no namespace 'no-such'"),
         ([*SERVE, "--tun", "a/b"], "--tun: 'a/b'"),
         ([*SERVE, "--capture", "/no/such/x.pcapng"], "--capture: there is no folder"),
-        ([*SERVE, "--protect", "tls"], "--protect: 'tls' is not a mode; available: none, md5, ao, ao-enc-dh"),
-        ([*SERVE, "--protect", "ao-dh"], "--protect: 'ao-dh' is not built in; available: none, md5, ao, ao-enc-dh"),
+        (
+            [*SERVE, "--protect", "tls"],
+            "--protect: 'tls' is not a mode; available: none, md5, ao, ao-enc, ao-dh, ao-enc-dh",
+        ),
+        ([*SERVE, "--protect", "ao-enc"], "--keys: --protect ao-enc needs a keys file"),
+        ([*SERVE, "--protect", "ao-enc-dh", "--order", "mine"], "--order: 'mine' is not one of peer, own"),
+        (
+            [*SERVE, "--protect", "ao-enc-dh", "--group", "x25520"],
+            "--group: 'x25520' is not one of x25519, secp256r1",
+        ),
         ([*SERVE, "--protect", "md5"], "--keys: --protect md5 needs a keys file"),
         ([*SERVE, "--protect", "ao"], "--keys: --protect ao needs a keys file"),
         ([*SERVE, "--keys", "x.toml"], "--keys: --protect none takes no keys file"),

@@ -11,7 +11,7 @@ import typer
 
 from ao.keyfile import KeyFileError
 from stack.congestion import CONTROLLERS
-from stack.security import CONFIRMS, PLACEMENTS, PROTECTIONS, Security
+from stack.security import CONFIRMS, ORDERS, PLACEMENTS, PROTECTIONS, Security
 from stack.syn_space import METHODS, SynSpace
 
 from ..link import Fault, Link, check_link
@@ -124,7 +124,7 @@ Keys = Annotated[
     typer.Option(
         "--keys",
         metavar="FILE.toml",
-        help="The keys of --protect ao and md5.",
+        help="The keys of --protect ao, ao-enc and md5.",
         rich_help_panel=_PROTECTION,
     ),
 ]
@@ -147,8 +147,17 @@ SuiteOption = Annotated[
     str | None,
     typer.Option(
         "--suite",
-        metavar="MAC+CIPHER[,...]",
-        help="Suites in order of preference.",
+        metavar="MAC[+CIPHER][,...]",
+        help="Suites in order of preference; without cipher for ao-dh.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+Order = Annotated[
+    str,
+    typer.Option(
+        "--order",
+        metavar="|".join(ORDERS),
+        help="Whose order of groups and suites decides when the peer opens the connection.",
         rich_help_panel=_PROTECTION,
     ),
 ]
@@ -253,6 +262,7 @@ def security(
     accept_icmps: bool,
     *,
     rekey: str | None = None,
+    order: str = "peer",
 ) -> Security:
     """Return the checked protection options; ``dialect`` is kind, units and form of EDO."""
     edo_kind, edo_units, edo_form = dialect
@@ -271,6 +281,7 @@ def security(
             confirm=confirm,
             accept_icmps=accept_icmps,
             rekey=rekey,
+            order=order,
             notice=notice,
         )
     except Fault as fault:

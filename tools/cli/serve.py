@@ -73,6 +73,7 @@ def serve(
     group: options.Group = None,
     suite: options.SuiteOption = None,
     confirm: options.Confirm = None,
+    order: options.Order = "peer",
     accept_icmps: options.AcceptIcmps = False,
     rekey: options.Rekey = None,
     method: options.Method = None,
@@ -87,7 +88,18 @@ def serve(
     link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
-        protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps, rekey=rekey
+        protect,
+        policy,
+        edo,
+        dialect,
+        keys,
+        placement,
+        group,
+        suite,
+        confirm,
+        accept_icmps,
+        rekey=rekey,
+        order=order,
     )
     security = options.with_method(security, method, syn_option)
     running.require_device()
