@@ -23,5 +23,8 @@ class EdoDrop(StrEnum):
     MALFORMED_SPACE = "malformed_space"
     """A rival's frame of options that contradicts itself (``edo.rivals``)."""
 
+    PARAMETERS_MISSING = "parameters_missing"
+    """A segment that comes before the options that its peer promised (``edo.rivals.aggregated``)."""
+
     STRAY_OOB = "stray_oob"
     """A segment without SYN, ACK and RST that carries SYN-EOS and belongs to no SYN that waits for it."""

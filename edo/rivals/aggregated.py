@@ -49,6 +49,9 @@ _LAST: Final = 0xC0
 _KNOWN: Final = {WSCALE: 0, SACK_PERMITTED: 1, TIMESTAMPS: 2, 28: 3, 30: 4, 69: 5}
 _IN_THE_SYN: Final = frozenset({MSS_KIND, 19, 29, 34})
 
+MOST_PARAMETER: Final = MOST_INSIDE - _HEAD - 1
+"""Octets of an option that still fits a header beside the aggregated one."""
+
 MORE = b""
 """Blocks of the option that says that more is to come."""
 
@@ -106,12 +109,15 @@ def numbers_of(contents: bytes, answer: bool) -> tuple[int, ...] | None:
     return tuple(found) if found else None
 
 
-def split(wants: Sequence[Want], most: int) -> tuple[tuple[Want, ...], tuple[Want, ...]]:
-    """(what stands in the SYN or SYN-ACK, what a bit stands for), where not all fit."""
+def split(wants: Sequence[Want], largest: int = MOST_PARAMETER) -> tuple[tuple[Want, ...], tuple[Want, ...]]:
+    """(what stands in the SYN or SYN-ACK, what a bit stands for), where not all fit.
+
+    ``largest``: the octets that an option may have which follows in the third segment.
+    """
     if sum(len(want.octets) for want in wants) <= MOST_INSIDE:
         return tuple(wants), ()
     taken: set[int] = set()
-    room = MOST_INSIDE - most
+    room = MOST_INSIDE - _HEAD - 3
     kept: list[Want] = []
     promised: list[Want] = []
     for want in wants:
@@ -119,10 +125,58 @@ def split(wants: Sequence[Want], most: int) -> tuple[tuple[Want, ...], tuple[Wan
         if len(want.octets) <= room:
             kept.append(want)
             room -= len(want.octets)
-        elif bit is not None and bit not in taken and len(want.octets) <= MOST_INSIDE - _HEAD - 1:
+        elif bit is not None and bit not in taken and len(want.octets) <= largest:
             taken.add(bit)
             promised.append(want)
     return tuple(kept), tuple(promised)
+
+
+def beside(parameters: Sequence[Want], every: Sequence[Want]) -> tuple[Want, ...]:
+    """Of the options that every segment has those that are no parameters anyhow."""
+    kinds = {want.octets[0] for want in parameters}
+    return tuple(want for want in every if want.octets[0] not in kinds)
+
+
+def chunks(parameters: Sequence[Want], every: Sequence[Want]) -> list[tuple[Want, ...]]:
+    """The parameters by segment: each beside ``every`` and the aggregated option, the last with no more to come."""
+    room = MOST_INSIDE - _HEAD - 1 - sum(len(want.octets) for want in beside(parameters, every))
+    found: list[tuple[Want, ...]] = []
+    left: tuple[Want, ...] = tuple(parameters)
+    while True:
+        kept, others = fit(left, room)
+        if not kept and others:
+            # One that has no room beside what every segment has goes alone.
+            kept, others = others[:1], others[1:]
+        found.append(kept)
+        if not others:
+            return found
+        left = others
+
+
+def laid_syn(
+    part: Part,
+    wants: Sequence[Want],
+    space: Space,
+    payload: int = 0,
+    *,
+    largest: int = MOST_PARAMETER,
+    asked: frozenset[int] = frozenset(),
+) -> Laid:
+    """A SYN or SYN-ACK with bits for what has no room; the latter has those of ``asked``, to which it agrees."""
+    answer = part is Part.SYN_ACK
+    kept, promised = split(wants, largest)
+    stands = {number(want.octets) for want in kept}
+    bits = ({number(want.octets) for want in promised} | asked) - stands
+    contents = blocks((bit for bit in bits if bit is not None), answer)
+    mark = Piece(Zone.INSIDE, "aggregated", option(contents, space.dialect.points.experimental))
+    kept, _ = fit(kept, MOST_INSIDE - len(mark.octets))
+    inside = [*pieces_of(kept, Zone.INSIDE), mark]
+    inside += padding(inside, Zone.INSIDE)
+    room = room_left(space, inside, payload)
+    names = ", ".join(want.name for want in promised)
+    note = f"promises {names}" if names else ""
+    flags, sender = (SYN | ACK, "server") if answer else (SYN, "client")
+    return Laid(part, sender, flags, offset_octet(inside), tuple(inside), room, payload=payload, note=note)
 
 
 class Aggregated(Method):
@@ -145,69 +199,37 @@ class Aggregated(Method):
 
     def segments(self, part: Part, wanted: Wanted, space: Space, payload: int = 0) -> list[Laid]:
         """The segments of a part: of the third and its answer there may be several, payload is in the last."""
-        used = split(wanted.syn, _HEAD + 3)[1]
-        answered = split(wanted.syn_ack, _HEAD + 3)[1] if used else ()
+        used = split(wanted.syn)[1]
         if not used or part is Part.DATA or part is Part.BESIDE:
             plain_one = _LEGACY.lay_out(part, wanted, space, payload)
             return [] if plain_one is None else [plain_one]
+        asked = frozenset(bit for want in used if (bit := number(want.octets)) is not None)
         if part is Part.SYN:
-            return [self._syn(part, wanted.syn, used, False, space, payload)]
+            return [laid_syn(part, wanted.syn, space, payload)]
         if part is Part.SYN_ACK:
-            return [self._syn(part, wanted.syn_ack, answered, True, space, payload, used)]
-        parameters = used if part is Part.THIRD else answered
+            return [laid_syn(part, wanted.syn_ack, space, payload, asked=asked)]
+        parameters = used if part is Part.THIRD else split(wanted.syn_ack)[1]
         return self._parameters(part, parameters, wanted.data, space, payload)
-
-    @staticmethod
-    def _syn(
-        part: Part,
-        wants: Sequence[Want],
-        promised: Sequence[Want],
-        answer: bool,
-        space: Space,
-        payload: int,
-        asked: Sequence[Want] = (),
-    ) -> Laid:
-        """A SYN or SYN-ACK; the latter has the bits of what was ``asked``, which it agrees to, too."""
-        kept, _ = split(wants, _HEAD + 3)
-        stands = {number(want.octets) for want in kept}
-        bits = {number(want.octets) for want in (*promised, *asked)} - stands
-        contents = blocks((bit for bit in bits if bit is not None), answer)
-        mark = Piece(Zone.INSIDE, "aggregated", option(contents, space.dialect.points.experimental))
-        kept, _ = fit(kept, MOST_INSIDE - len(mark.octets))
-        inside = [*pieces_of(kept, Zone.INSIDE), mark]
-        inside += padding(inside, Zone.INSIDE)
-        room = room_left(space, inside, payload)
-        names = ", ".join(want.name for want in promised)
-        flags = SYN | ACK if answer else SYN
-        sender = "server" if answer else "client"
-        note = f"promises {names}" if names else ""
-        return Laid(part, sender, flags, offset_octet(inside), tuple(inside), room, payload=payload, note=note)
 
     @staticmethod
     def _parameters(
         part: Part, parameters: Sequence[Want], data: Sequence[Want], space: Space, payload: int
     ) -> list[Laid]:
-        """The options that were promised, in as many segments as they need; then every segment's own."""
-        kinds = {want.octets[0] for want in parameters}
-        wants = [*parameters, *(want for want in data if want.octets[0] not in kinds)]
+        """The options that were promised, in as many segments as they need, and every segment's own."""
         sender = "client" if part is Part.THIRD else "server"
         kind = space.dialect.points.experimental
         laid: list[Laid] = []
-        left: Sequence[Want] = wants
-        while True:
-            last = option(LAST, kind)
-            kept, others = fit(left, MOST_INSIDE - len(last))
-            more = any(want in parameters for want in others)
-            mark = Piece(Zone.INSIDE, "aggregated", option(MORE, kind) if more else last)
-            inside = plain(kept, mark)
-            own = 0 if more else payload
-            room = 0 if more else room_left(space, inside, own)
+        found = chunks(parameters, data)
+        for index, own in enumerate(found):
+            more = index < len(found) - 1
+            mark = Piece(Zone.INSIDE, "aggregated", option(MORE if more else LAST, kind))
+            inside = plain((*own, *beside(parameters, data)), mark)
+            octets = 0 if more else payload
+            room = 0 if more else room_left(space, inside, octets)
             note = "more to come: the peer acknowledges it, else it is repeated" if more else "the last of them"
             offset = offset_octet(inside)
-            laid.append(Laid(part, sender, ACK, offset, tuple(inside), room, payload=own, note=note))
-            if not more:
-                return laid
-            left = others
+            laid.append(Laid(part, sender, ACK, offset, tuple(inside), room, payload=octets, note=note))
+        return laid
 
     def read(self, part: Part, tcp: memoryview, space: Space) -> Reading | EdoDrop:
         reading = read_plain(tcp)

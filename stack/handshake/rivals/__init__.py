@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...flow import Flow
 from ...security import Security
 from ...segment import Segment
 from ...syn_space import SynSpace
 from ..base import Handshake
+from .aggregated import AggregatedClient, AggregatedServer
 from .base import RivalHandshake
 from .four_way import FourWayClient, FourWayServer
 
@@ -24,5 +27,8 @@ def passive(flow: Flow, security: Security, segment: Segment) -> Handshake:
     return _SERVERS[settings.method](flow, settings, segment)
 
 
-_CLIENTS: dict[str, type[RivalHandshake]] = {"four-way": FourWayClient}
-_SERVERS = {"four-way": FourWayServer}
+_CLIENTS: dict[str, type[RivalHandshake]] = {"four-way": FourWayClient, "aggregated": AggregatedClient}
+_SERVERS: dict[str, Callable[[Flow, SynSpace, Segment], Handshake]] = {
+    "four-way": FourWayServer,
+    "aggregated": AggregatedServer,
+}

@@ -82,7 +82,7 @@ def _octets(report: dict[str, object]) -> list[bytes]:
     return [bytes.fromhex(text) for text in found]
 
 
-UP = bytes(range(256)) * 40
+UP = b"a client's text: " + bytes(range(256)) * 40
 DOWN = bytes(reversed(range(256))) * 40
 
 
@@ -101,7 +101,7 @@ def run(
     def watch(packet: bytes, from_client: bool, now: float) -> list[tuple[float, bytes]]:
         passed = [(0.0, packet)] if tap is None else tap(packet, from_client, now)
         segment = segment_of(packet)
-        if from_client and passed and not segment.flags & 0x02 and UP[:16] in bytes(segment.tcp) and not first_text:
+        if from_client and passed and not segment.flags & 0x02 and UP[:17] in bytes(segment.tcp) and not first_text:
             first_text.append(now)
         return passed
 
