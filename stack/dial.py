@@ -13,12 +13,13 @@ from .events import TcpError
 from .flow import Flow
 from .ground import Ground
 from .handshake import rivals
-from .handshake.agreed import Agreed, Stage
+from .handshake.agreed import Agreed
 from .handshake.agreed_a import AgreedA
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .handshake.fast_open import FastOpener, offer
 from .handshake.md5 import Md5Handshake, Md5Protection, NoMd5
+from .handshake.stages import Stage
 from .intent import Dial
 from .ip import address_octets, is_one_host
 from .ports import Carrier, FlowKey, Successor

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import ClassVar, Final
 
 from ao.agreement import AgreementA, AgreementB, Outcome, OutcomeKind
 from ao.cipher import CIPHERS, NO_CIPHER
+from ao.compact import CompactAgreement
 from ao.generations import GenerationRing
 from ao.groups import GROUPS
 from ao.keys import Key, agreed_key
 from ao.macs import by_number
-from ao.messages import Flag, MessageKind, RefuseReason
+from ao.messages import Flag, MessageKind
 from ao.reasons import AoDrop
 from ao.rekey import Rekeying
 from ao.traffic_keys import SocketPair
-from edo.eno import NON_SYN
 from edo.messages import Inbox, Took, spread
 from edo.options import Options
 
@@ -37,56 +36,25 @@ from .agreed_protection import AgreedProtection
 from .base import Handshake
 from .rekeying import Renewer
 from .sighting import Sighting, of_packet
+from .stages import REASONS, Kind, Stage, with_eno
 
 CLEAR: Final = Protection()
 # Protected ACKs that answer clear repetitions, seconds between two.
 ANSWER_INTERVAL: Final = 0.1
-# What a refusal's reason says of the connection that is not to be.
-REASONS: Final = {
-    RefuseReason.VERSION: "no common version",
-    RefuseReason.SUITE: "no common suite",
-    RefuseReason.GROUP: "no common group",
-    RefuseReason.SHARE: "a share or ticket is not as it should be",
-    RefuseReason.POLICY: "policy",
-    RefuseReason.ENO: "TCP-ENO was changed on the path",
-    RefuseReason.ISN: "sequence numbers were rewritten on the path, or are equal",
-}
-
-
-class Kind(Enum):
-    """What a segment is to a key agreement."""
-
-    SYN = auto()
-    SYN_ACK = auto()
-    RST = auto()
-    MESSAGE = auto()
-    ACK_WITH_ENO = auto()
-    ACK_PLAIN = auto()
-    OUT_OF_BAND = auto()
-    GOOD = auto()
-
-
-class Stage(Enum):
-    """Where a side stands: the states of profile.md §5's table, both roles'."""
-
-    SYN_SENT = auto()
-    HELLO_SENT = auto()
-    KEYED = auto()
-    SYN_TAKEN = auto()
-    ANSWERED = auto()
-    CONFIRMED = auto()
-    PLAIN = auto()
-
-
 Action = Callable[..., None]
 
 
 class Agreed(Handshake):
-    """What A and B have in common: clear key-exchange segments, the repeat timer, keys, giving up."""
+    """What A and B have in common: clear key-exchange segments, the repeat timer, keys, giving up.
+
+    ``falls_through``: if this attempt fails now, the next placement may be tried (profile.md §5).
+    """
 
     TABLE: ClassVar[dict[tuple[Stage, Kind], str]]
-    agreement: AgreementA | AgreementB
+    agreement: AgreementA | AgreementB | CompactAgreement
     is_a: ClassVar[bool]
+    # What protects segments once there are keys.
+    PROTECTION: ClassVar[type[AgreedProtection]] = AgreedProtection
 
     def __init__(self, flow: Flow, security: Security, stage: Stage) -> None:
         super().__init__(flow, security.protect)
@@ -94,6 +62,7 @@ class Agreed(Handshake):
         self._wants_keys = False
         self.security = security
         self.stage = stage
+        self.falls_through = True
         self.prefer = security.policy == "prefer"
         self.eno_due = True
         self.next_deadline = None
@@ -199,6 +168,15 @@ class Agreed(Handshake):
         self._inbox.forget(kind)
         self.flow.drop(AoDrop.ke_malformed)
 
+    def _pass_on(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        self.flow.deliver(segment, number, key, now)
+
+    def _exact_reset(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        if number == self.flow.connection.rcv_nxt:
+            self.flow.deliver(segment, number, None, now, payload=False)
+        else:
+            self.flow.drop(AoDrop.clear_segment)
+
     def established(self, now: float) -> None:
         # Established is RFC 9293's word: ready, here, is who has keys, or went on plain.
         if self.stage is Stage.PLAIN:
@@ -277,7 +255,7 @@ class Agreed(Handshake):
 
     # --- outcomes ----------------------------------------------------------------------------------------
 
-    def make_keys(self, agreement: AgreementA | AgreementB) -> AgreedProtection:
+    def make_keys(self, agreement: AgreementA | AgreementB | CompactAgreement) -> AgreedProtection:
         """The connection's keys of generation 0 (profile.md §7), from an agreement that has both messages.
 
         Raises BadShare where only the computation of the secret shows that the peer's share is none.
@@ -300,7 +278,7 @@ class Agreed(Handshake):
         facts.session_id = schedule.session.hex()
         rekeying = Rekeying(schedule, group, is_a=self.is_a, random=flow.stack.random)
         schedule.wipe()
-        return AgreedProtection(GenerationRing(key), rekeying, flow.edo.dialect)
+        return self.PROTECTION(GenerationRing(key), rekeying, flow.edo.dialect)
 
     def protect(self, protection: AgreedProtection) -> None:
         """From now on every segment goes out under the keys."""
@@ -360,6 +338,7 @@ class Agreed(Handshake):
         if ours and outcome.reply is not None:
             self.send_message(MessageKind.REFUSE, outcome.reply)
         reason = "for an unknown reason" if outcome.reason is None else REASONS[outcome.reason]
+        self.falls_through = False
         who = "we refused the peer's message" if ours else "the peer refused"
         self.give_up(errno.ECONNABORTED, f"{who}: {reason}", now)
 
@@ -382,12 +361,8 @@ class Agreed(Handshake):
         self.flow.fail(TcpError(code, text), now)
 
     def abort(self, now: float) -> None:
+        self.falls_through = False
         if self.stage in (Stage.SYN_SENT, Stage.PLAIN, Stage.CONFIRMED):
             self.flow.connection.abort(now)
         else:
             self.give_up(errno.ECONNABORTED, "aborted", now)
-
-
-def with_eno(options: Options) -> Options:
-    """The options of a control segment with ENO's non-SYN form added (RFC 8547 §4.6)."""
-    return Options(ts_val=options.ts_val, ts_ecr=options.ts_ecr, sack=options.sack, eno=NON_SYN)

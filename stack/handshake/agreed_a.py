@@ -23,19 +23,19 @@ from ..run import RST, SYN, Run
 from ..security import Security
 from ..segment import Segment
 from ..seqnum import extend
-from .agreed import ANSWER_INTERVAL, Agreed, Kind, Stage, with_eno
+from .role_a import RoleA
 from .sighting import of_segment
+from .stages import Kind, Stage, with_eno
 
 # The most octets of an out-of-band segment's payload (profile.md §5, placement ``syn``).
 _OUT_OF_BAND_LIMIT = 1460
 _MESSAGES = frozenset({MessageKind.ANSWER, MessageKind.RETRY, MessageKind.REFUSE})
 
 
-class AgreedA(Agreed):
+class AgreedA(RoleA):
     """The active opener's handshake."""
 
     agreement: AgreementA
-    is_a = True
 
     TABLE: ClassVar = {
         (Stage.SYN_SENT, Kind.SYN_ACK): "_syn_ack",
@@ -53,7 +53,7 @@ class AgreedA(Agreed):
         self, flow: Flow, security: Security, random: Callable[[int], bytes], *, plain_syn: bool = True
     ) -> None:
         """``plain_syn`` False: no SYN goes without ENO, whatever the policy."""
-        super().__init__(flow, security, Stage.SYN_SENT)
+        super().__init__(flow, security)
         self._may_go_plain = self.prefer and plain_syn
         self.eno = syn_option()
         self.agreement = AgreementA(
@@ -65,9 +65,7 @@ class AgreedA(Agreed):
             random=random,
         )
         self._offered_eos = False
-        self.sent_plain_syn = False
         self._peer_eno = b""
-        self._answered_at = float("-inf")
         payload = oob_payload(cut(MessageKind.HELLO, self.agreement.hello))
         config = flow.connection.config
         limit = min(_OUT_OF_BAND_LIMIT, config.mtu - config.ip_header - 24)
@@ -123,9 +121,6 @@ class AgreedA(Agreed):
             self.note_sent(out[before])
 
     # --- SYN-SENT ----------------------------------------------------------------------------------------
-
-    def _pass_on(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        self.flow.deliver(segment, number, key, now)
 
     def _crossed_syn(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """Crossed SYNs have equal b bits, which turns ENO off (RFC 8547 §4.3)."""
@@ -246,12 +241,6 @@ class AgreedA(Agreed):
             self.eno_due = False
             self._act(outcomes, now, "late")
 
-    def _exact_reset(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        if number == self.flow.connection.rcv_nxt:
-            self.flow.deliver(segment, number, None, now, payload=False)
-        else:
-            self.flow.drop(AoDrop.clear_segment)
-
     def _outcomes(self, messages: list[tuple[MessageKind, bytes]], irs: int) -> list[Outcome] | None:
         """What the whole messages of one segment lead to; None, and it is dropped, where one cannot be parsed."""
         outcomes: list[Outcome] = []
@@ -276,27 +265,3 @@ class AgreedA(Agreed):
                 self.refused(outcome, now)
             elif outcome.drop is not None:
                 self.flow.drop(outcome.drop)
-
-    def _have_keys(self, now: float) -> None:
-        self.protect(self.make_keys(self.agreement))
-        self.stage = Stage.KEYED
-        self.ready = not self.security.waits
-        self.send_protected_ack()
-        self.start_repeating(self._probe, "keys agreed but nothing verifies", now)
-        self.flow.settle(now)
-
-    # --- keys exist --------------------------------------------------------------------------------------
-
-    def _probe(self, now: float) -> None:
-        """An empty protected ACK with SEQ = S_A, which TCP always answers (profile.md §5)."""
-        self.send_protected_ack(self.flow.connection.iss)
-
-    def _repetition(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        """The peer has not heard from us since its SYN-ACK or answer."""
-        if now - self._answered_at >= ANSWER_INTERVAL:
-            self._answered_at = now
-            self._probe(now)
-
-    def _first_good(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        self.confirm()
-        self.flow.deliver(segment, number, key, now)

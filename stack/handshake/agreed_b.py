@@ -7,26 +7,23 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from ao.agreement import AgreementB, Outcome, OutcomeKind
-from ao.groups import GROUPS_BY_NAME, BadShare
+from ao.groups import GROUPS_BY_NAME
 from ao.keys import Key
 from ao.messages import MessageKind
 from ao.reasons import AoDrop
 from edo.eno import offered, single, syn_ack_option
-from edo.fast import find_ao
 from edo.layout import lay_out
 from edo.messages import cut
-from edo.plan import Form, Plan
+from edo.plan import Form
 
 from ..flow import Flow
-from ..protection import Protection, Verdict
 from ..run import RST, SYN, Run
-from ..sealer import Sealer
 from ..security import Security
 from ..segment import Segment
 from ..states import State
-from .agreed import Agreed, Kind, Stage
-from .agreed_protection import AgreedProtection
+from .role_b import AwaitingKeys, RoleB
 from .sighting import of_segment
+from .stages import Kind, Stage
 
 # SYN-ACKs that may carry the answer; from the next one on SYN-EOS is not confirmed (profile.md §5).
 _EXTENDED_SYN_ACKS = 3
@@ -38,42 +35,10 @@ _HELLO_WAIT_PREFER = 10.0
 _MESSAGES = frozenset({MessageKind.HELLO, MessageKind.SECOND_HELLO, MessageKind.REFUSE})
 
 
-class AwaitingKeys(Protection):
-    """B has answered and still sends in clear; the shared secret is computed when TCP-AO first arrives.
-
-    So a flood of hellos from unproven addresses costs one key generation each and no more (profile.md §5).
-    """
-
-    __slots__ = ("_make", "keyed")
-
-    def __init__(self, make: Callable[[], AgreedProtection]) -> None:
-        super().__init__()
-        self._make = make
-        self.keyed: AgreedProtection | None = None
-
-    def open(self, segment: Segment, number: int) -> Verdict:
-        if self.keyed is None:
-            if find_ao(segment.spans)[0] == -1:
-                return None
-            try:
-                self.keyed = self._make()
-            except BadShare:
-                return AoDrop.ao_bad_mac
-        return self.keyed.open(segment, number)
-
-    def seal(self, sealer: Sealer, run: Run, plan: Plan, room: int, out: list[bytes]) -> None:
-        sealer.seal(run, plan, room, out)
-
-    def wipe(self) -> None:
-        if self.keyed is not None:
-            self.keyed.wipe()
-
-
-class AgreedB(Agreed):
+class AgreedB(RoleB):
     """The passive opener's handshake: made for a SYN whose ENO and extended options allow an agreement."""
 
     agreement: AgreementB
-    is_a = False
     TABLE: ClassVar = {
         (Stage.SYN_TAKEN, Kind.SYN): "_repeated_syn",
         (Stage.SYN_TAKEN, Kind.MESSAGE): "_message",
@@ -111,7 +76,6 @@ class AgreedB(Agreed):
         self._syn_acks = 0
         self._in_syn_ack = False
         self._extend = False
-        self._syn_ack: Run | None = None
         flow.edo.take_syn(True)
         if hello is not None:
             # Nobody has proven yet to be at that address: only what is cheap.
@@ -222,15 +186,6 @@ class AgreedB(Agreed):
             return
         self._send_syn_ack(flow.stack.out, extend=options.syn_eos)
 
-    def _plain_syn_ack(self) -> None:
-        run = self._syn_ack
-        if run is not None:
-            options = run.options
-            options.eno = None
-            options.syn_eos = False
-            options.edo_supported = False
-            self.flow.send(run, self.flow.stack.out)
-
     def _repeated_out_of_band(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         self.flow.read_inside(segment)
         if segment.options.syn_eos and segment.seq == self.flow.connection.irs & 0xFFFFFFFF and self._extend:
@@ -305,9 +260,6 @@ class AgreedB(Agreed):
             self.flow.protection = AwaitingKeys(self._make_keys)
             self.stop_repeating()
 
-    def _make_keys(self) -> AgreedProtection:
-        return self.make_keys(self.agreement)
-
     def _without_eno(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """The first ACK has no ENO: RFC 8547 goes on in clear, ``require`` does not."""
         if not self.acceptable(segment, number):
@@ -324,32 +276,6 @@ class AgreedB(Agreed):
             self.give_up(errno.EPROTO, "keys were answered and a clear ACK came", now)
         else:
             self.flow.drop(AoDrop.clear_segment)
-
-    def _exact_reset(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        if number == self.flow.connection.rcv_nxt:
-            self.flow.deliver(segment, number, None, now, payload=False)
-        else:
-            self.flow.drop(AoDrop.clear_segment)
-
-    def _first_good(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        flow = self.flow
-        connection = flow.connection
-        protection = flow.protection
-        assert isinstance(protection, AwaitingKeys)
-        assert protection.keyed is not None
-        if (
-            connection.state is State.SYN_RECEIVED
-            and number == connection.irs
-            and len(segment.tcp) == segment.header_end
-        ):
-            # A's probe at SEQ = S_A ends the handshake as an ACK at RCV.NXT would.
-            number = connection.rcv_nxt
-        self.protect(protection.keyed)
-        self.confirm()
-        flow.deliver(segment, number, key, now)
-        if not flow.over and connection.state is not State.CLOSED:
-            self.send_protected_ack()
-            flow.settle(now)
 
 
 def takes(security: Security, syn: Segment, *, out_of_band: bool) -> str | None:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 
 from ao.agreement import AgreementA, AgreementB, Outcome, OutcomeKind
 from ao.cipher import CIPHERS
+from ao.compact import CompactAgreement, is_offer
 from ao.groups import GROUPS
 from ao.groups.x25519_mlkem768 import X25519MlKem768
 from ao.keys import Key, agreed_key
@@ -122,7 +123,7 @@ class Run:
 
 
 def test_how_many_there_are() -> None:
-    """26 cases, of which one has no messages."""
+    """26 cases, of which one has no messages; each is reproduced whole."""
     assert len(CASES) == 26
     assert [case["name"] for case in CASES if case not in WHOLE] == ["compact"]
 
@@ -302,6 +303,40 @@ def test_segments(case: dict[str, Any], index: int) -> None:
         flipped = bytearray(tcp)
         flipped[position] ^= 0x40
         assert not verify(parts.number >> 32, memoryview(flipped), parts.data_offset, 20, keep), position
+
+
+def test_compact() -> None:
+    """The case without messages: shares in the options, and everything from there on."""
+    (case,) = (case for case in CASES if case["placement"] == "compact")
+    expect, suite = case["expect"], Suite(*case["b"]["suite"])
+    a, b = (
+        CompactAgreement(
+            is_a=role == "a",
+            suite=suite,
+            flags=case["a"]["flags"] & case["b"]["flags"],
+            random=scripted(bytes.fromhex(case[role]["private"])),
+        )
+        for role in "ab"
+    )
+    octets = bytes.fromhex(expect["T"])[17:]
+    assert (a.option, b.option) == (octets[3:39], octets[42:])
+    assert is_offer(a.option)
+    a.take(b.option)
+    b.take(a.option)
+    sides = {role: (address(case[role]["addr"]), case[role]["port"], case[role]["isn"]) for role in "ab"}
+    for agreement, here, there in ((a, "a", "b"), (b, "b", "a")):
+        schedule = agreement.schedule()
+        for field in FIELDS[1:]:
+            assert getattr(schedule, field).hex() == expect[field], field
+        pair = SocketPair(*sides[here][:2], *sides[there][:2])
+        key = agreed_key(schedule, suite, agreement.flags, pair, sides[here][2], sides[there][2])
+        for index in range(len(case["segments"])):
+            parts = Parts(case, index)
+            mine = parts.from_a == (here == "a")
+            direction, cipher = (key.sign, key.encrypt) if mine else (key.check, key.decrypt)
+            assert direction.verify(parts.number >> 32, memoryview(parts.tcp), parts.data_offset, 20)
+            assert cipher is not None
+            assert cipher.apply(parts.number, parts.tcp[parts.header_end :]) == parts.payload
 
 
 @pytest.mark.parametrize("case", WHOLE, ids=name)

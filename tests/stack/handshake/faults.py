@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from stack.config import TcpConfig
 from stack.flow import Flow
-from stack.handshake.agreed import Agreed, Stage
+from stack.handshake.agreed import Agreed
+from stack.handshake.stages import Stage
 from stack.run import ACK, SYN
 from stack.security import Security
 from tests.stack.handshake.test_agreed import (

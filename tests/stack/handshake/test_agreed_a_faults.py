@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ao.messages import MessageKind, Refuse, RefuseReason
-from stack.handshake.agreed import Stage
+from stack.handshake.stages import Stage
 from stack.run import ACK, RST, SYN
 from stack.security import Security
 from tests.stack.handshake.faults import ACKNOWLEDGED, EDO, SEQ, bare, changed, hello_of, only

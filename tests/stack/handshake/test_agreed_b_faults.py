@@ -9,7 +9,7 @@ import pytest
 from ao.groups import BadShare
 from ao.groups.x25519 import X25519Share
 from ao.messages import MessageKind, Refuse, RefuseReason
-from stack.handshake.agreed import Stage
+from stack.handshake.stages import Stage
 from stack.run import ACK, RST, SYN
 from stack.security import Security
 from tests.stack.handshake.faults import ACKNOWLEDGED, EDO, ENO, LATE_PREFER, SEQ, Server, bare, changed, only

@@ -1,0 +1,44 @@
+"""What the active opener does with keys, wherever they were agreed on (profile.md §5)."""
+
+from __future__ import annotations
+
+from ao.keys import Key
+
+from ..flow import Flow
+from ..security import Security
+from ..segment import Segment
+from .agreed import ANSWER_INTERVAL, Agreed
+from .stages import Stage
+
+
+class RoleA(Agreed):
+    """From the peer's answer to its first good MAC."""
+
+    is_a = True
+
+    def __init__(self, flow: Flow, security: Security) -> None:
+        super().__init__(flow, security, Stage.SYN_SENT)
+        self.sent_plain_syn = False
+        self._answered_at = float("-inf")
+
+    def _have_keys(self, now: float) -> None:
+        self.protect(self.make_keys(self.agreement))
+        self.stage = Stage.KEYED
+        self.ready = not self.security.waits
+        self.send_protected_ack()
+        self.start_repeating(self._probe, "keys agreed but nothing verifies", now)
+        self.flow.settle(now)
+
+    def _probe(self, now: float) -> None:
+        """An empty protected ACK with SEQ = S_A, which TCP always answers (profile.md §5)."""
+        self.send_protected_ack(self.flow.connection.iss)
+
+    def _repetition(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """The peer has not heard from us since its SYN-ACK or answer."""
+        if now - self._answered_at >= ANSWER_INTERVAL:
+            self._answered_at = now
+            self._probe(now)
+
+    def _first_good(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        self.confirm()
+        self.flow.deliver(segment, number, key, now)

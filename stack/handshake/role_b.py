@@ -1,0 +1,95 @@
+"""What the passive opener does with keys, wherever they were agreed on (profile.md §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ao.groups import BadShare
+from ao.keys import Key
+from ao.reasons import AoDrop
+from edo.fast import find_ao
+from edo.plan import Plan
+
+from ..flow import Flow
+from ..protection import Protection, Verdict
+from ..run import Run
+from ..sealer import Sealer
+from ..security import Security
+from ..segment import Segment
+from ..states import State
+from .agreed import Agreed
+from .agreed_protection import AgreedProtection
+from .stages import Stage
+
+
+class AwaitingKeys(Protection):
+    """B has answered and still sends in clear; the shared secret is computed when TCP-AO first arrives.
+
+    So a flood of hellos from unproven addresses costs one key generation each and no more (profile.md §5).
+    """
+
+    __slots__ = ("_make", "keyed")
+
+    def __init__(self, make: Callable[[], AgreedProtection]) -> None:
+        super().__init__()
+        self._make = make
+        self.keyed: AgreedProtection | None = None
+
+    def open(self, segment: Segment, number: int) -> Verdict:
+        if self.keyed is None:
+            if find_ao(segment.spans)[0] == -1:
+                return None
+            try:
+                self.keyed = self._make()
+            except BadShare:
+                return AoDrop.ao_bad_mac
+        return self.keyed.open(segment, number)
+
+    def seal(self, sealer: Sealer, run: Run, plan: Plan, room: int, out: list[bytes]) -> None:
+        sealer.seal(run, plan, room, out)
+
+    def wipe(self) -> None:
+        if self.keyed is not None:
+            self.keyed.wipe()
+
+
+class RoleB(Agreed):
+    """From its answer to A's first good MAC."""
+
+    is_a = False
+
+    def __init__(self, flow: Flow, security: Security, stage: Stage) -> None:
+        super().__init__(flow, security, stage)
+        self._syn_ack: Run | None = None
+
+    def _make_keys(self) -> AgreedProtection:
+        return self.make_keys(self.agreement)
+
+    def _first_good(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        flow = self.flow
+        connection = flow.connection
+        protection = flow.protection
+        assert isinstance(protection, AwaitingKeys)
+        assert protection.keyed is not None
+        if (
+            connection.state is State.SYN_RECEIVED
+            and number == connection.irs
+            and len(segment.tcp) == segment.header_end
+        ):
+            # A's probe at SEQ = S_A ends the handshake as an ACK at RCV.NXT would.
+            number = connection.rcv_nxt
+        self.protect(protection.keyed)
+        self.confirm()
+        flow.deliver(segment, number, key, now)
+        if not flow.over and connection.state is not State.CLOSED:
+            self.send_protected_ack()
+            flow.settle(now)
+
+    def _plain_syn_ack(self) -> None:
+        run = self._syn_ack
+        if run is not None:
+            options = run.options
+            options.eno = None
+            options.syn_eos = False
+            options.edo_supported = False
+            self.flow.send(run, self.flow.stack.out)
