@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from .auth import SegmentMac
 from .cipher import CIPHERS, CIPHERS_BY_NAME, NO_CIPHER, CipherAlgorithm, PositionCipher
@@ -13,6 +14,9 @@ from .schedule import Schedule, encryption_key
 from .suite import Suite
 from .tally import Tally
 from .traffic_keys import SocketPair, context
+
+# A TCP-AO option fills the option space with this (RFC 5925 §2.2).
+MOST_MAC_OCTETS: Final = 36
 
 
 class Key:
@@ -72,18 +76,20 @@ class Key:
 class KeyRing:
     """The keys of one connection: ``current`` signs what is sent, ``rnext`` is the one asked for (RFC 5925 §3.3).
 
-    ``heard`` is the key of the last good segment, ``heard_rnext`` its RNextKeyID (-1: there was none).
+    ``heard`` is the key of the last good segment, ``heard_rnext`` its RNextKeyID (-1: there was none). ``room`` is
+    what a MAC may have in the connection's header, octets: a key with more verifies, and never signs.
 
     Raises ValueError where two keys have the same send_id or recv_id.
     """
 
-    __slots__ = ("_by_recv_id", "_by_send_id", "current", "heard", "heard_rnext", "rnext")
+    __slots__ = ("_by_recv_id", "_by_send_id", "current", "heard", "heard_rnext", "rnext", "room")
 
     def __init__(self, current: Key, *others: Key) -> None:
         self.current = current
         self.rnext = current
         self.heard: Key | None = None
         self.heard_rnext = -1
+        self.room = MOST_MAC_OCTETS
         self._by_recv_id: dict[int, Key] = {}
         self._by_send_id: dict[int, Key] = {}
         for key in (current, *others):
@@ -126,18 +132,30 @@ class KeyRing:
         self.rnext = self._by_recv_id[key_id]
 
     def sign_under(self, send_id: int) -> None:
-        """Sign under the key with ``send_id``, whatever the peer asks for until it asks again; raises KeyError."""
-        self.current = self._by_send_id[send_id]
+        """Sign under the key with ``send_id``, whatever the peer asks for until it asks again; raises KeyError.
+
+        One whose MAC has no room changes nothing.
+        """
+        key = self._by_send_id[send_id]
+        if key.mac_octets <= self.room:
+            self.current = key
 
     def learn(self, key: Key, rnext_key_id: int) -> None:
         """Follow the RNextKeyID of a segment whose MAC was good under ``key`` (RFC 5925 §7.5).
 
-        An unknown one changes nothing. Both are kept for whoever asks (RFC 5925 §7.1).
+        An unknown one changes nothing, nor does one whose MAC has no room. Both are kept for whoever asks (RFC 5925
+        §7.1).
         """
         self.heard = key
         self.heard_rnext = rnext_key_id
-        if rnext_key_id != self.current.send_id:
-            self.current = self._by_send_id.get(rnext_key_id, self.current)
+        if rnext_key_id != self.current.send_id and rnext_key_id in self._by_send_id:
+            self.sign_under(rnext_key_id)
+
+    def limit(self, room: int) -> None:
+        """No key whose MAC has more than ``room`` octets signs from now on; one that does gives way."""
+        self.room = room
+        if self.current.mac_octets > room:
+            self.current = next((key for key in self if key.mac_octets <= room), self.current)
 
     def wipe(self) -> None:
         """Forget every secret: nothing verifies any more, and signing raises KeysWiped."""

@@ -151,12 +151,16 @@ class Dialect:
             return bytes((self.points.native_supported, 2))
         return bytes((self.points.experimental, 4)) + self.exid.to_bytes(2)
 
+    def extension_octets(self, form: Form) -> int:
+        """The length of an Extension in that form, octets."""
+        return self.short_octets if form is Form.SHORT else self.long_octets
+
     def extension(self, form: Form, header_octets: int) -> bytes:
         """The whole Extension for a header of ``header_octets`` (a multiple of 4); Segment_Length is zero.
 
         draft-ietf-tcpm-tcp-edo §4.2. Raises OverflowError where Header_Length does not fit 16 bits.
         """
-        length = self.short_octets if form is Form.SHORT else self.long_octets
+        length = self.extension_octets(form)
         if self.exid < 0:
             head = bytes((self.points.native_extension, length))
         else:

@@ -19,6 +19,9 @@ from edo.syneos import option as syn_eos_option
 
 HEADER = 20
 MOST_INSIDE = 40
+MSS_OCTETS = 4
+# Kind, Length and key ids of TCP-AO, octets; its MAC follows.
+AO_HEAD = 4
 MOST_BLOCKS = 31
 MOST_HEADER = 0xFFFC
 MD5_OCTETS = 18
@@ -113,7 +116,7 @@ def fit_syn(
     fixed = (
         ao_octets
         + (0 if options.eno is None else len(options.eno))
-        + (0 if options.mss is None else 4)
+        + (0 if options.mss is None else MSS_OCTETS)
         + (4 if options.syn_eos else 0)
         + sum(map(len, riders))
         + ends
@@ -184,7 +187,7 @@ def _check(options: Options, ao_octets: int, extension: Form | None, syn: bool, 
 def _end_octets(options: Options, extension: Form | None, dialect: Dialect) -> int:
     """Octets of the EDO option that ends Data Offset."""
     if extension is not None:
-        return dialect.short_octets if extension is Form.SHORT else dialect.long_octets
+        return dialect.extension_octets(extension)
     return dialect.supported_octets if options.edo_supported else 0
 
 

@@ -122,16 +122,17 @@ def _handshake(stack: Ground, flow: Flow, dial: Dial, now: float) -> Handshake:
             return handshake
         return AgreedA(flow, security, stack.random, plain_syn=dial.plain_syn)
     if security.keyed:
-        return _configured(flow, security)
+        return _configured(stack, flow, security)
     if security.syn_space is not None:
         return rivals.active(flow, security.syn_space)
     return Handshake(flow, security.protect)
 
 
-def _configured(flow: Flow, security: Security) -> Handshake:
+def _configured(stack: Ground, flow: Flow, security: Security) -> Handshake:
     """The handshake under the keys that are configured for the peer, those of TCP-AO first (RFC 5925 §8)."""
     pair = SocketPair(*flow.key)
     if security.keys is not None:
+        stack.edo.checked(security, pair)
         mkt = security.keys.outgoing(pair)
         if mkt is not None:
             protection = ConfiguredProtection(security.keys, mkt, pair, flow.connection.iss, flow.edo.dialect)

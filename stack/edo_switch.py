@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Final
 
+from ao.traffic_keys import SocketPair
 from edo.codepoints import CodePoints, Dialect
 from edo.negotiation import Edo, EdoPolicy
 
@@ -30,6 +32,19 @@ class EdoSwitch:
     def points(self, security: Security) -> CodePoints:
         """The numbers of the options of a connection."""
         return (security.dialect or self.dialect).points
+
+    def checked(self, security: Security | None, pair: SocketPair | None = None) -> Security:
+        """``security``, or none, with room for EDO beside its keys, those that match ``pair`` where it is given.
+
+        Raises OSError (EMSGSIZE) where there is not.
+        """
+        security = security or Security()
+        if security.edo_policy(self.policy) is not EdoPolicy.OFF:
+            try:
+                security.check_room(security.dialect or self.dialect, pair)
+            except ValueError as fault:
+                raise OSError(errno.EMSGSIZE, str(fault)) from None
+        return security
 
     def begin(self, security: Security, *, active: bool, damaged: bool) -> Edo:
         """EDO of a connection that begins; ``damaged``: the last time that its peer was met, EDO did not survive.

@@ -252,6 +252,7 @@ class Flow:
         while (event := connection.next_event()) is not None:
             if event.__class__ is Established:
                 self.handshake.established(now)
+                self.protection.limit(space.mac_room(self.edo, timestamps=connection.timestamps))
                 if self.listener is not None:
                     self.listener.stood(self)
             elif event.__class__ is Closed:
@@ -382,7 +383,12 @@ class Flow:
     ) -> None:
         """Lay out and seal one run (riders: whole options that go with it)."""
         protection = protection or self.protection
-        plan = self.plan(run.options, run.flags, riders, protection, run.length)
+        try:
+            plan = self.plan(run.options, run.flags, riders, protection, run.length)
+        except NoRoom:
+            # A key that was added since: who adds it is told when he connects or listens with it the next time.
+            self.drop("no_room")
+            return
         room = max(run.segment_size + self.overhead - (plan.header_octets - 20), 1)
         if run.flags & SYN and (carried := space.not_carried(run.options, plan, self.edo.dialect.points)):
             # Options for which its SYN had no room are not in use (RFC 7323 §2.2, §3.2).

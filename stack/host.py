@@ -154,7 +154,7 @@ class Stack:
         """Take connections on ``port`` of ``address`` (None: of every own address).
 
         The unspecified address of a family stands for all own ones of it. ``config`` None: the stack's own.
-        ``backlog`` (>= 1) bounds those that were not accepted yet. Raises OSError (EADDRINUSE, EADDRNOTAVAIL).
+        ``backlog`` (>= 1) bounds those that were not accepted yet. OSError: EADDRINUSE, EADDRNOTAVAIL, EMSGSIZE.
         """
         if not 0 < port < 65536:
             raise ValueError(f"port {port} is not in 1-65535")
@@ -163,7 +163,7 @@ class Stack:
             raise OSError(errno.EADDRNOTAVAIL, f"{address} is not an address of this stack")
         if (local, port) in self._listeners:
             raise OSError(errno.EADDRINUSE, f"port {port} is already listening")
-        listener = Listener(self, local, port, security or Security(), max(backlog, 1), config)
+        listener = Listener(self, local, port, self.edo.checked(security), max(backlog, 1), config)
         self._listeners[local, port] = listener
         return listener
 

@@ -66,6 +66,9 @@ class Protection:
             return AoDrop.ao_unexpected
         return None
 
+    def limit(self, room: int) -> None:
+        """A MAC may have ``room`` octets in this connection's header; a key whose has more does not sign."""
+
     def succeeds(self, segment: Segment) -> bool:
         """Whether a SYN may begin another connection in place of this one, which is in TIME-WAIT."""
         return True

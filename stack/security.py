@@ -11,7 +11,9 @@ from ao.groups import DEFAULT_GROUPS, GROUPS_BY_NAME, NAMES
 from ao.macs import MACS
 from ao.md5 import Md5Table
 from ao.mkt import MktTable
-from edo.codepoints import Dialect
+from ao.traffic_keys import SocketPair
+from edo.codepoints import DEFAULT, Dialect
+from edo.layout import AO_HEAD, MOST_INSIDE, MSS_OCTETS
 from edo.negotiation import EdoPolicy
 
 from .renewal import DEFAULT as RENEWAL
@@ -109,6 +111,8 @@ class Security:
             raise ValueError(f"edo: {self.protect} needs extended options, so EDO cannot be off")
         if self.protect in ("ao", "ao-enc") and self.keys is None:
             raise ValueError(f"keys: protection {self.protect!r} needs configured keys")
+        if self.edo_policy() is not EdoPolicy.OFF:
+            self.check_room(self.dialect or DEFAULT)
         if self.protect == "md5" and not self.md5_keys:
             raise ValueError("keys: protection 'md5' needs keys of TCP-MD5")
         if self.protect == "md5" and self.edo not in (None, "off"):
@@ -144,6 +148,18 @@ class Security:
         """The suites in order of preference."""
         default = DEFAULT_MACS if self.protect == "ao-dh" else DEFAULT_SUITES
         return tuple(parse_suite(name) for name in self.suites or default)
+
+    def check_room(self, dialect: Dialect, pair: SocketPair | None = None) -> None:
+        """See that SYNs have room for each key's TCP-AO beside MSS and EDO Supported, which never yield (profile.md
+        §1); of the keys that match ``pair`` only where one is given. Raises ValueError.
+        """
+        most = MOST_INSIDE - MSS_OCTETS - dialect.supported_octets - AO_HEAD
+        for mkt in (self.keys if pair is None else self.keys.matching(pair)) if self.keys is not None else ():
+            if mkt.option_mac_octets > most:
+                octets = mkt.option_mac_octets
+                raise ValueError(
+                    f"keys: key {mkt.name!r} has a MAC of {octets} octets, with EDO SYNs have room for {most}"
+                )
 
     @property
     def agrees(self) -> bool:

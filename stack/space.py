@@ -6,7 +6,7 @@ from typing import Final
 
 from edo.codepoints import CodePoints
 from edo.fast import read_options
-from edo.layout import lay_out
+from edo.layout import AO_HEAD, MOST_INSIDE, lay_out
 from edo.negotiation import Edo, EdoState
 from edo.options import Options
 from edo.plan import Plan
@@ -16,6 +16,8 @@ from .protection import Protection
 from .run import RST, SYN
 
 _NOP: Final = b"\x01"
+# The timestamps option, octets.
+_TIMESTAMPS: Final = 10
 
 
 def lay(
@@ -56,6 +58,13 @@ def lay(
         riders += (_NOP * (20 + padding - plan.header_octets),)
         return lay(edo, protection, options, flags, riders, answers_extended=answers_extended)
     return plan
+
+
+def mac_room(edo: Edo, *, timestamps: bool) -> int:
+    """Octets that a MAC of TCP-AO may have in every segment without SYN beside what else has to be there."""
+    form = edo.form(True)
+    extension = 0 if form is None else edo.dialect.extension_octets(form)
+    return MOST_INSIDE - AO_HEAD - extension - (_TIMESTAMPS if timestamps else 0)
 
 
 def not_carried(asked: Options, plan: Plan, points: CodePoints) -> Options | None:

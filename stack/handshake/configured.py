@@ -178,6 +178,10 @@ class ConfiguredProtection(Protection):
         ring.rnext = ring.find(key_id) or current
         self._ring = ring
 
+    def limit(self, room: int) -> None:
+        if self._ring is not None:
+            self._ring.limit(room)
+
     def seal(self, sealer: Sealer, run: Run, plan: Plan, room: int, out: list[bytes]) -> None:
         if run.flags & (SYN | ACK) == SYN:
             sign = syn_send(self._mkt, self._pair, self._local_isn)
