@@ -10,6 +10,8 @@ from .ip_options import check as check_ip_options
 
 # What buffers that follow the connection's need begin with, octets.
 _FIRST_BUFFER: Final = 1 << 18
+# So many blocks make a SACK option of 250 octets; its Length has one octet (RFC 2018 §3).
+MOST_SACK_BLOCKS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class TcpConfig(Habits):
     off (RFC 9293 §3.9.1.8); ``keepalive`` turns keepalives on, ``keepalive_idle`` is the silence before the first
     (RFC 9293 §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2);
     ``local_ports`` the first and the last ephemeral port: one is chosen at random and searched from there (RFC 6335
-    §6, RFC 6056 §3.3.1); ``sack_blocks`` the most SACK blocks per
-    segment; ``edo_retries`` how many repetitions of a SYN still offer EDO (-1: all), ``remember_edo``: where EDO
+    §6, RFC 6056 §3.3.1); ``sack_blocks`` (1-31) the most SACK blocks per segment, of which at most four have room
+    without EDO; ``edo_retries`` how many repetitions of a SYN still offer EDO (-1: all), ``remember_edo``: where EDO
     was damaged it is left alone for a time; ``ttl`` (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293
     §3.9.2);
     ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1); ``mss`` is
@@ -139,7 +141,7 @@ class TcpConfig(Habits):
     keepalive_probes: int = 9
     msl: float = 30.0
     local_ports: tuple[int, int] = (49152, 65535)
-    sack_blocks: int = 4
+    sack_blocks: int = 16
     edo_retries: int = 2
     remember_edo: bool = True
     ttl: int = 64
@@ -202,6 +204,8 @@ class TcpConfig(Habits):
             raise ValueError("keepalive_idle and keepalive_interval must be more than 0 seconds")
         if not -1 <= self.window_scale <= 14:
             raise ValueError(f"window_scale must be 0 to 14, or -1, not {self.window_scale}")
+        if not 1 <= self.sack_blocks <= MOST_SACK_BLOCKS:
+            raise ValueError(f"sack_blocks must be 1 to {MOST_SACK_BLOCKS}, not {self.sack_blocks}")
         check_ip_options(self.ip_options)
 
     def rounded(self, segment: int) -> TcpConfig:

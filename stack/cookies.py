@@ -1,8 +1,9 @@
 """SYN cookies: the state of a half-open connection in the peer's hands (RFC 4987 §3.6, appendix A).
 
 A cookie is our ISN: 5 bits of a counter that steps every 64 s, 3 of an index into eight MSS values, 24 of a keyed
-hash over these, the socket pair and the peer's ISN. Window scale and SACK survive only where the peer echoes
-timestamps, as does that the peer offered ECN: they stand in the low 6 bits of our TSval.
+hash over these, the socket pair, the peer's ISN, and whether EDO was offered and answered. Window scale and SACK
+survive only where the peer echoes timestamps, as does that the peer offered ECN: they stand in the low 6 bits of
+our TSval.
 """
 
 from __future__ import annotations
@@ -30,28 +31,38 @@ class Cookies:
         self._secret = secret
         self.last = float("-inf")
 
-    def make(self, key: tuple[bytes, int, bytes, int], irs: int, options: Options, now: float) -> int:
-        """The 32-bit ISN that answers a SYN with these options and the 32-bit number ``irs``."""
+    def make(
+        self, key: tuple[bytes, int, bytes, int], irs: int, options: Options, now: float, *, edo: bool = False
+    ) -> int:
+        """The 32-bit ISN that answers a SYN with these options and the 32-bit number ``irs``.
+
+        ``edo``: the answer has EDO Supported.
+        """
         self.last = now
         mss = options.mss or _MSS[0]
         index = max((n for n, value in enumerate(_MSS) if value <= mss), default=0)
         head = (int(now // _STEP) & 0x1F) << 3 | index
-        return head << 24 | self._hash(key, irs, head)
+        return head << 24 | self._hash(key, irs, head, edo)
 
-    def check(self, key: tuple[bytes, int, bytes, int], irs: int, cookie: int, now: float) -> int | None:
-        """The MSS that a good cookie stands for, octets; None where it is older than 128 s, or not ours."""
+    def check(
+        self, key: tuple[bytes, int, bytes, int], irs: int, cookie: int, now: float, *, edo: bool = False
+    ) -> int | None:
+        """The MSS that a good cookie stands for, octets; None where it is older than 128 s, or not ours.
+
+        ``edo``: whether it is to be one of an answer with EDO Supported, or one without.
+        """
         if now - self.last > 2 * _STEP:
             return None
         head = cookie >> 24
         age = (int(now // _STEP) - (head >> 3)) & 0x1F
-        if age > 1 or cookie & 0xFFFFFF != self._hash(key, irs, head):
+        if age > 1 or cookie & 0xFFFFFF != self._hash(key, irs, head, edo):
             return None
         return _MSS[head & 7]
 
-    def _hash(self, key: tuple[bytes, int, bytes, int], irs: int, head: int) -> int:
+    def _hash(self, key: tuple[bytes, int, bytes, int], irs: int, head: int, edo: bool) -> int:
         local, local_port, remote, remote_port = key
         ports = (local_port << 16 | remote_port).to_bytes(4, "big")
-        data = b"".join((local, remote, ports, irs.to_bytes(4, "big"), bytes((head,))))
+        data = b"".join((local, remote, ports, irs.to_bytes(4, "big"), bytes((head, edo))))
         return int.from_bytes(blake2s(data, key=self._secret, digest_size=3, person=b"syncooki").digest(), "big")
 
 

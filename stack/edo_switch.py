@@ -29,6 +29,10 @@ class EdoSwitch:
         self.policy = EdoPolicy(policy)
         self.dialect = dialect or Dialect(kind=points.edo, points=points)
 
+    def answers(self, security: Security) -> bool:
+        """Whether an offer of EDO is answered."""
+        return security.edo_policy(self.policy) is not EdoPolicy.OFF
+
     def points(self, security: Security) -> CodePoints:
         """The numbers of the options of a connection."""
         return (security.dialect or self.dialect).points
@@ -39,7 +43,7 @@ class EdoSwitch:
         Raises OSError (EMSGSIZE) where there is not.
         """
         security = security or Security()
-        if security.edo_policy(self.policy) is not EdoPolicy.OFF:
+        if self.answers(security):
             try:
                 security.check_room(security.dialect or self.dialect, pair)
             except ValueError as fault:

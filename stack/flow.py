@@ -30,6 +30,7 @@ from .sealer import Sealer
 from .segment import Segment
 from .seqnum import extend
 from .states import State
+from .variables import LEGACY_SACK_ROOM
 
 _DATA_FLAGS = ~PSH
 # No run grows beyond this many octets, so that one merged arrival stays below a quarter of the smallest buffers.
@@ -425,3 +426,6 @@ class Flow:
             self.overhead = overhead
             # Options of IP take of a segment's room as well (RFC 9293 §3.7.1).
             self.connection.set_overhead(overhead + self.sealer.ip_octets - self.connection.config.ip_header)
+        if self.edo.state is not EdoState.OFF or self.connection.sack_room != LEGACY_SACK_ROOM:
+            room = space.sack_room(self.edo, self.protection, self.connection.segment_size)
+            self.connection.sack_room = room

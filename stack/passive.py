@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ao.messages import MessageKind
 from ao.reasons import AoDrop
 from ao.traffic_keys import SocketPair
@@ -81,7 +79,8 @@ class Passive:
     def _send_cookie(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> None:
         """Answer a SYN without keeping anything of it (RFC 4987 §3.6); under a key if the peer has one."""
         stack = self._stack
-        cookie = stack.cookies.make(key, segment.seq, segment.options, now)
+        edo = segment.options.edo_supported and stack.edo.answers(listener.security)
+        cookie = stack.cookies.make(key, segment.seq, segment.options, now, edo=edo)
         flow = self._cookie_flow(listener, key, cookie, now)
         protection: ConfiguredProtection | Md5Protection | None = None
         if listener.security.keyed:
@@ -100,7 +99,9 @@ class Passive:
         # No cookie has room for what accurate ECN agrees on: the offer is taken for the old one (RFC 9768 §3.1.1).
         syn.flags &= ~AE
         flow.connection.accept(syn, now)
+        supported = flow.edo.take_syn(edo)
         for run in flow.connection.take_output(now):
+            run.options.edo_supported = supported
             if run.options.ts_val is not None:
                 run.options.ts_val = stamp(run.options.ts_val, segment.options, ecn=flow.connection.ecn)
             else:
@@ -120,6 +121,9 @@ class Passive:
         if not (listener.config or stack.config).syn_cookies:
             return False
         mss = stack.cookies.check(key, irs, iss, now)
+        edo = mss is None and stack.edo.answers(listener.security)
+        if edo:
+            mss = stack.cookies.check(key, irs, iss, now, edo=True)
         if mss is None:
             return False
         if listener.queue_full or not stack.memory.admits():
@@ -143,17 +147,16 @@ class Passive:
         flags = SYN | (ECE | CWR if ecn else 0)
         connection.accept(Run(irs, 0, flags, segment.window, syn), now - stack.config.rto_initial)
         connection.take_output(now)
+        flow.edo.take_syn(edo)
         stack.add_flow(flow)
         listener.opened(flow)
         flow.receive(segment, now)
         return True
 
     def _cookie_flow(self, listener: Listener, key: FlowKey, iss: int, now: float) -> Flow:
-        """The connection of a cookie, which has no room for what EDO agrees on."""
-        security = (
-            listener.security if listener.security.protect == "none" else replace(listener.security, edo="off")
-        )
-        return self._stack.new_flow(key, security, active=False, now=now, iss=iss, config=listener.config)
+        """The connection of a cookie."""
+        security, config = listener.security, listener.config
+        return self._stack.new_flow(key, security, active=False, now=now, iss=iss, config=config)
 
     def _resume(self, security: Security, flow: Flow, segment: Segment, irs: int) -> AoDrop | EdoDrop | None:
         """Give a cookie's connection the keys under which its ACK verifies; the reason where it does not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from edo.options import Options
@@ -231,21 +232,17 @@ def _remember(tcb: Tcb, number: int) -> None:
 
 def _blocks(tcb: Tcb, duplicate: Range | None) -> tuple[Range, ...]:
     """SACK blocks: the duplicate (RFC 2883), the latest arrival's range, ranges of earlier ones, then any."""
-    limit = tcb.config.sack_blocks
+    limit = min(tcb.config.sack_blocks, tcb.sack_room)
     blocks: list[Range] = []
     if duplicate is not None:
         blocks.append((duplicate[0] & MASK, duplicate[1] & MASK))
     ranges = tcb.incoming.ranges
     if ranges is None:
         return tuple(blocks)
-    chosen: list[int] = []
     # A duplicate beyond a hole is also the latest arrival, so its block follows it (RFC 2883 §4.2).
-    for number in tcb.recent or ():
-        index = ranges.find(number)
-        if index >= 0 and index not in chosen:
-            chosen.append(index)
+    chosen = dict.fromkeys(index for number in tcb.recent or () if (index := ranges.find(number)) >= 0)
     if len(chosen) < limit:
-        chosen.extend(index for index in range(min(len(ranges), 2 * limit)) if index not in chosen)
-    for index in chosen[: limit - len(blocks)]:
+        chosen.update(dict.fromkeys(range(min(len(ranges), 2 * limit))))
+    for index in islice(chosen, limit - len(blocks)):
         blocks.append((ranges.starts[index] & MASK, ranges.ends[index] & MASK))
     return tuple(blocks)

@@ -156,10 +156,8 @@ class Security:
         most = MOST_INSIDE - MSS_OCTETS - dialect.supported_octets - AO_HEAD
         for mkt in (self.keys if pair is None else self.keys.matching(pair)) if self.keys is not None else ():
             if mkt.option_mac_octets > most:
-                octets = mkt.option_mac_octets
-                raise ValueError(
-                    f"keys: key {mkt.name!r} has a MAC of {octets} octets, with EDO SYNs have room for {most}"
-                )
+                has = f"key {mkt.name!r} has a MAC of {mkt.option_mac_octets} octets"
+                raise ValueError(f"keys: {has}, and beside EDO a SYN has room for {most}")
 
     @property
     def agrees(self) -> bool:

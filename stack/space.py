@@ -14,8 +14,12 @@ from edo.walk import walk
 
 from .protection import Protection
 from .run import RST, SYN
+from .variables import LEGACY_SACK_ROOM
 
 _NOP: Final = b"\x01"
+# What options leave to data in a segment of the usual size, and a SACK block; octets.
+_DATA_ROOM: Final = 128
+_BLOCK: Final = 8
 # The timestamps option, octets.
 _TIMESTAMPS: Final = 10
 
@@ -65,6 +69,16 @@ def mac_room(edo: Edo, *, timestamps: bool) -> int:
     form = edo.form(True)
     extension = 0 if form is None else edo.dialect.extension_octets(form)
     return MOST_INSIDE - AO_HEAD - extension - (_TIMESTAMPS if timestamps else 0)
+
+
+def sack_room(edo: Edo, protection: Protection, segment_size: int) -> int:
+    """How many SACK blocks the connection may put into a segment; the layout leaves out what does not fit inside.
+
+    Behind Data Offset they take of the octets: at least so many are left to these (draft-ietf-tcpm-tcp-edo, MSS).
+    """
+    if not edo.may_extend(protection.authenticates):
+        return LEGACY_SACK_ROOM
+    return max((segment_size - _DATA_ROOM) // _BLOCK, LEGACY_SACK_ROOM)
 
 
 def not_carried(asked: Options, plan: Plan, points: CodePoints) -> Options | None:

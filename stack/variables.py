@@ -30,6 +30,8 @@ NEVER: Final = math.inf
 NO_OPTIONS: Final = Options()
 # What is assumed where the peer names no MSS (RFC 9293 §3.7.1), octets.
 DEFAULT_MSS: Final = {20: 536, 40: 1220}
+# SACK blocks for which the 40 octets of option space have room (RFC 2018 §3).
+LEGACY_SACK_ROOM: Final = 4
 # Shared by every connection that has dropped nothing yet; never written to.
 NO_DROPS: Final[Counter[str]] = Counter()
 # Stand where there are no controller and no recovery before a connection is established.
@@ -58,6 +60,7 @@ class Variables:
     ``remote_timeout`` is the peer's user timeout (0: not told), ``tells_timeout`` whether the next segment tells
     ours (RFC 5482). ``path`` searches for the path's MTU (None: DISABLED), ``raised`` is what of its latest raise
     is to be verified; ``head`` and ``head_sendings`` tell how often the first segment was sent again.
+    ``sack_room`` is how many SACK blocks a segment may have, as far as options have room.
     ``receive_target`` is the receive buffer that the connection needs, ``receive_buffer`` what it has where memory
     is short; ``charged`` is what ``memory`` was told of, ``base_charge`` of it for being there. ``*_at`` are
     deadlines, infinite when the timer is off.
@@ -159,6 +162,7 @@ class Variables:
         "rtt",
         "rush",
         "sack_ok",
+        "sack_room",
         "sampled_options",
         "scaling",
         "scoreboard",
@@ -268,6 +272,7 @@ class Variables:
         self.peer_mss = DEFAULT_MSS.get(config.ip_header, 536)
         self.segment_size = 0
         self.sws_step = 0
+        self.sack_room = LEGACY_SACK_ROOM
         # Loss and congestion.
         self.scoreboard = Scoreboard()
         self.rtt = RttEstimator(

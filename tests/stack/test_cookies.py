@@ -7,6 +7,8 @@ import random
 import pytest
 from scapy.layers.inet import IP, TCP
 
+from ao.mkt import Mkt, MktTable
+from edo.negotiation import EdoState
 from edo.options import Options
 from stack.batch import Batch
 from stack.config import TcpConfig
@@ -140,3 +142,44 @@ def test_a_cookie_that_finds_the_queue_full_is_not_reset_and_comes_again() -> No
     assert second is not None
     assert second.read() == b"hello"
     assert all(attempt.error is None for attempt in attempts)
+
+
+def keyed() -> tuple[Security, Security]:
+    tables = [MktTable([Mkt("key", *ids, b"secret")]) for ids in ((1, 2), (2, 1))]
+    return Security("ao", keys=tables[0], edo="strict"), Security("ao", keys=tables[1], edo="strict")
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+@pytest.mark.parametrize("offered", ["strict", "off"])
+@pytest.mark.parametrize("policy", ["strict", "lenient", "off"])
+def test_a_cookie_remembers_that_edo_was_offered(timestamps: bool, offered: str, policy: str) -> None:
+    """The offer bit is in the cookie (draft-ietf-tcpm-tcp-edo, SYN cookies): nothing else is kept of the SYN."""
+    wire = Wire(config=TcpConfig(timestamps=timestamps))
+    listener = wire.server.listen(80, backlog=16, security=Security(edo=policy))
+    flood(wire, 50)
+    attempt = wire.client.connect(("10.0.0.2", 80), now=wire.now, security=Security(edo=offered))
+    ends = transfer(wire, attempt, listener, b"u" * 50_000, b"d" * 50_000, 60.0)
+    assert (len(ends[1].received), len(ends[0].received)) == (50_000, 50_000)
+    assert wire.server.counters["cookies_good"] == 1
+    both = offered == "strict" and policy != "off"
+    assert {end.attempt.flow.edo.state for end in ends} == {EdoState.CONFIRMED if both else EdoState.OFF}
+    assert not wire.client.drops + wire.server.drops
+
+
+def test_a_cookie_under_a_key_remembers_edo_too() -> None:
+    wire = Wire()
+    client, server = keyed()
+    listener = wire.server.listen(80, backlog=1, security=server)
+    for port in (0, 0, 0):
+        attempt = wire.client.connect(("10.0.0.2", 80), now=wire.now, security=client, local_port=port)
+    ends = transfer(wire, attempt, listener, b"u" * 50_000, b"d" * 50_000, 60.0)
+    assert wire.server.counters["cookies_good"] >= 1
+    assert {end.attempt.flow.edo.state for end in ends} == {EdoState.CONFIRMED}
+
+
+def test_a_cookie_of_an_offer_is_none_without_it() -> None:
+    cookies = Cookies(b"s" * 32)
+    for edo in (True, False):
+        cookie = cookies.make(KEY, 1000, Options(mss=1460), 500.0, edo=edo)
+        assert cookies.check(KEY, 1000, cookie, 500.0, edo=edo) == 1460
+        assert cookies.check(KEY, 1000, cookie, 500.0, edo=not edo) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from ipaddress import ip_network
 
 import pytest
 
@@ -31,9 +32,7 @@ def test_what_never_yields_and_does_not_fit_is_an_error_before_anything_is_sent(
     most = 40 - 4 - dialect.supported_octets - 4
     for edo in ("strict", "lenient"):
         Security("ao", keys=tables(most)[0], edo=edo, dialect=dialect)
-        with pytest.raises(
-            ValueError, match=f"^keys: key 'key' has a MAC of {most + 1} octets, with EDO .* for {most}$"
-        ):
+        with pytest.raises(ValueError, match=f"^keys: key 'key' .* {most + 1} octets, .* for {most}$"):
             Security("ao", keys=tables(most + 1)[0], edo=edo, dialect=dialect)
     # Where the whole stack has EDO on, that is found when somebody connects or listens.
     security = Security("ao", keys=tables(most + 1)[0])
@@ -47,9 +46,7 @@ def test_what_never_yields_and_does_not_fit_is_an_error_before_anything_is_sent(
         assert raised.value.errno == errno.EMSGSIZE
     assert not stack.take_output(0.0).packets
     # A key of somebody else is no reason.
-    mkt = Mkt(
-        "else", 1, 1, b"secret", peer=__import__("ipaddress").ip_network("10.0.0.9/32"), mac_octets=32, **LONG
-    )  # type: ignore[arg-type]
+    mkt = Mkt("else", 1, 1, b"secret", peer=ip_network("10.0.0.9/32"), mac_octets=32, **LONG)  # type: ignore[arg-type]
     security = Security("ao", policy="prefer", keys=MktTable([mkt]))
     stack.connect((SERVER[0], 80), security=security, now=0.0)
 
@@ -78,7 +75,7 @@ def test_timestamps_are_off_at_both_ends_where_a_mac_of_128_bits_stands_beside_e
     for end in (attempt, accepted):
         connection = end.flow.connection
         assert (connection.timestamps, connection.sack_ok, connection.scaling) == (False, True, True)
-        assert connection.segment_size == 1460 - 20 - 6 - 2  # TCP-AO, a short Extension, padding
+        assert connection.segment_size == 1200 - 40 - 20 - 6 - 2  # TCP-AO, a short Extension, padding; probes go on
     assert all(8 not in kinds(packet) for _, _, packet in wire.sent)
 
 

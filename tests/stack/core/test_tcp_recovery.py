@@ -420,10 +420,17 @@ def test_duplicates_are_reported() -> None:
 
 
 def test_the_number_of_blocks_is_configured() -> None:
-    s = Script(TcpConfig(sack_blocks=10), offer=SACK)
-    for n in range(1, 20):
-        s.seg(n * 200, 1, b"x" * 100)
-    assert len(s.out[-1].options.sack) == 10
+    for most, room, blocks in ((10, 31, 10), (31, 16, 16), (31, 4, 4), (2, 4, 2)):
+        s = Script(TcpConfig(sack_blocks=most), offer=SACK)
+        s.c.sack_room = room
+        for n in range(1, 20):
+            s.seg(n * 200, 1, b"x" * 100)
+        # The latest arrival first, then those that were reported before it, latest first (RFC 2018 §4).
+        wanted = [(n * 200, n * 200 + 100) for n in range(19, 19 - blocks, -1)]
+        assert s.blocks(s.out[-1]) == wanted
+    for most in (0, 32):
+        with pytest.raises(ValueError, match="sack_blocks must be 1 to 31"):
+            TcpConfig(sack_blocks=most)
 
 
 # --- the path becomes smaller ------------------------------------------------------------------------------

@@ -44,6 +44,10 @@ PROFILE = Profile(
         late_resets=True,
         bsd_time_wait=True,
         repeat_fin=True,
+        # TCP_MAX_SACK; the prototype of EDO neither remembers nor gives up an offer.
+        sack_blocks=4,
+        edo_retries=-1,
+        remember_edo=False,
         # Listeners only where net.inet.tcp.fastopen.server_enable says so; path_disable_time.
         fast_open=FastOpen(server=False, pause=900.0),
     ),

@@ -44,6 +44,10 @@ PROFILE = Profile(
         tolerate_missing_timestamps=True,
         crossed_text=False,
         whole_sacks=True,
+        # TCP_NUM_SACKS, which its prototype of EDO keeps; and it neither remembers nor gives up an offer.
+        sack_blocks=4,
+        edo_retries=-1,
+        remember_edo=False,
         check_echo=True,
         soft_errors_end_opening=True,
         # net.ipv4.tcp_fastopen 0x403: both ends, and any listener.
