@@ -74,13 +74,12 @@ class TcpConfig(Habits):
     (RFC 9293 §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2);
     ``local_ports`` the first and the last ephemeral port: one is chosen at random and searched from there (RFC 6335
     §6, RFC 6056 §3.3.1); ``sack_blocks`` (1-31) the most SACK blocks per segment, of which at most four have room
-    without EDO; ``edo_retries`` how many repetitions of a SYN still offer EDO (-1: all), ``remember_edo``: where EDO
+    without EDO; ``edo_retries`` how many repetitions of a SYN still offer EDO (-1: all), ``remember_edo``: where it
     was damaged it is left alone for a time; ``ttl`` (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293
-    §3.9.2);
-    ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1); ``mss`` is
-    the most that is announced and sent in a segment, options included (0: what the MTU allows; RFC 9293 §3.7.1);
-    ``user_timeout`` is how long octets may stay unacknowledged (0: R2 alone decides; RFC 9293 §3.8.3, RFC 5482);
-    ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL); ``window_scale`` the shift that
+    §3.9.2); ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1);
+    ``mss`` is the most that is announced and sent in a segment, options included (0: what the MTU allows; RFC 9293
+    §3.7.1); ``user_timeout`` is how long octets may stay unacknowledged (0: R2 alone decides; RFC 9293 §3.8.3, RFC
+    5482); ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL); ``window_scale`` the shift that
     is offered (0-14; -1: the least with which the whole receive buffer can be advertised, RFC 7323 §2.2);
     ``mtu_probing``: whether probes look for the path's MTU (RFC 8899, RFC 4821): never (off: ICMP alone lowers it);
     after packets vanished or a router said so (black-hole); from the start (on); auto is black-hole where ICMP is

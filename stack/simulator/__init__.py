@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..box import Box, BoxChain, Direction
 from .boxes import Corrupt, Delay, Duplicate, Filter, Gather, Loss, MtuLimit, RateLimit, Reorder, Tap
+from .resegment import Merge, Split, Strip
 from .world import Link, SimRunner, Stalled, World
 
 __all__ = [
@@ -17,11 +18,14 @@ __all__ = [
     "Gather",
     "Link",
     "Loss",
+    "Merge",
     "MtuLimit",
     "RateLimit",
     "Reorder",
     "SimRunner",
+    "Split",
     "Stalled",
+    "Strip",
     "Tap",
     "World",
 ]

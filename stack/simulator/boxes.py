@@ -26,7 +26,7 @@ _CHECKSUM_AT = 16  # octets into the TCP header
 _DONT_FRAGMENT = 0x40
 
 
-class _Each:
+class EachPacket:
     """A box that decides packet by packet and holds nothing back itself."""
 
     __slots__ = ("only",)
@@ -55,7 +55,7 @@ def _probability(value: float) -> float:
     return value
 
 
-class Delay(_Each):
+class Delay(EachPacket):
     """Each packet takes ``seconds`` and up to ``jitter`` more; packets of one direction keep their order."""
 
     __slots__ = ("_jitter", "_last", "_random", "_seconds")
@@ -82,7 +82,7 @@ class Delay(_Each):
         out.append((when, direction, packet))
 
 
-class Gather(_Each):
+class Gather(EachPacket):
     """What arrives within ``seconds`` goes on together at their end, as devices at high rates hand packets over."""
 
     __slots__ = ("_seconds",)
@@ -98,7 +98,7 @@ class Gather(_Each):
         out.append((math.ceil(now / self._seconds) * self._seconds, direction, packet))
 
 
-class Loss(_Each):
+class Loss(EachPacket):
     """Each packet is lost with ``probability``; ``lost`` counts them."""
 
     __slots__ = ("_probability", "_random", "lost")
@@ -117,7 +117,7 @@ class Loss(_Each):
             out.append((now, direction, packet))
 
 
-class Filter(_Each):
+class Filter(EachPacket):
     """Packets for which ``keep(packet, direction, now)`` is false are lost; ``lost`` counts them."""
 
     __slots__ = ("_keep", "lost")
@@ -135,7 +135,7 @@ class Filter(_Each):
             self.lost += 1
 
 
-class Tap(_Each):
+class Tap(EachPacket):
     """Shows every packet to ``see(packet, direction, now)`` and changes nothing."""
 
     __slots__ = ("_see",)
@@ -150,7 +150,7 @@ class Tap(_Each):
         out.append((now, direction, packet))
 
 
-class Reorder(_Each):
+class Reorder(EachPacket):
     """Each packet is held back for up to ``seconds`` with ``probability``, so later ones may overtake it."""
 
     __slots__ = ("_probability", "_random", "_seconds", "held")
@@ -172,7 +172,7 @@ class Reorder(_Each):
         out.append((now, direction, packet))
 
 
-class Duplicate(_Each):
+class Duplicate(EachPacket):
     """Each packet arrives twice with ``probability``, the second time ``seconds`` later; ``copies`` counts."""
 
     __slots__ = ("_probability", "_random", "_seconds", "copies")
@@ -194,7 +194,7 @@ class Duplicate(_Each):
             out.append((now + self._seconds, direction, packet))
 
 
-class Corrupt(_Each):
+class Corrupt(EachPacket):
     """One bit of a TCP segment is flipped with ``probability``; ``corrupted`` counts.
 
     With ``repair`` the TCP checksum is made to fit again, so only a MAC can tell. ``payload_only`` spares the
@@ -255,7 +255,7 @@ def repair_checksum(ip: Ip, packet: bytearray) -> None:
     _SHORT.pack_into(packet, field, checksum(segment, initial=initial))
 
 
-class RateLimit(_Each):
+class RateLimit(EachPacket):
     """A link of ``rate`` octets a second in each direction, with a queue of ``queue`` octets before it.
 
     What does not fit the queue is lost (drop tail); ``lost`` counts. The packet being sent is not in the queue.
@@ -312,7 +312,7 @@ def congestion_experienced(packet: Octets) -> bytes:
     return bytes(copy)
 
 
-class MtuLimit(_Each):
+class MtuLimit(EachPacket):
     """Packets of more than ``mtu`` octets are lost; ``lost`` counts.
 
     Where ``reporters`` has an address (4 or 16 octets) of the packet's family, an ICMP error from there goes

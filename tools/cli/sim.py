@@ -16,14 +16,15 @@ from rich.table import Table
 from stack.congestion import CONTROLLERS
 from stack.pacing import OFF, PACERS
 
-from . import options
+from . import options, sim_holes
 
 if TYPE_CHECKING:
     from ..sim.scenario import Result, Scenario
 
 EPILOG = """Examples: edotun sim --rate 100 --rtt 40 --loss 1 --plot run.svg |
 edotun sim --rate 10,100 --rtt 10,100 --loss 0,1 --controller cubic,reno,bbr --plot matrix.svg |
-edotun sim --flows 10 --controller cubic+bbr | edotun sim --sweep quick"""
+edotun sim --flows 10 --controller cubic+bbr | edotun sim --sweep quick |
+edotun sim --sack-blocks 3,4,8,16,31 --loss 5,10,20 --rtt 150 --thin 0,20 --plot sack.svg"""
 
 _NAMES = ", ".join(CONTROLLERS)
 _SWEEPS = ("quick", "full")
@@ -75,6 +76,17 @@ def sim(
         float, typer.Option("--rtt-ratio", metavar="X", help="The last flow's round trip, of the first's.")
     ] = 1.0,
     seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="Virtual time of a run.")] = 10.0,
+    sack_blocks: Annotated[
+        str,
+        typer.Option(
+            "--sack-blocks", metavar="N[,...]", help="Bursts instead, repaired with so many SACK blocks (1-31)."
+        ),
+    ] = "",
+    burst: Annotated[int, typer.Option("--burst", metavar="N", help="Segments of such a burst.")] = 200,
+    thin: Annotated[
+        str, typer.Option("--thin", metavar="MS[,...]", help="The way back lets one ACK of a burst through in MS.")
+    ] = "0",
+    runs: Annotated[int, typer.Option("--runs", metavar="N", help="Bursts of each kind, seeds apart.")] = 20,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Equal seeds give equal runs.")] = 1,
     sweep: Annotated[
         str, typer.Option("--sweep", metavar="NAME", help="A set of links with floors instead: quick or full.")
@@ -112,6 +124,22 @@ def sim(
 
     for name in recovery.split(","):
         _one_of("recovery", name, RECOVERIES)
+    if sack_blocks:
+        if not (1 <= burst <= 10_000 and 1 <= runs <= 10_000):
+            options.wrong("--burst, --runs: 1-10000")
+        asked = sim_holes.bursts(
+            [int(value) for value in _numbers("sack-blocks", sack_blocks, 1, 31)],
+            losses=[value / 100 for value in _numbers("loss", loss, 0, 50)],
+            thinnings=[value / 1000 for value in _numbers("thin", thin, 0, 1000)],
+            rate=_numbers("rate", rate, 0.01, 1e5)[0] * 1e6,
+            rtt=_numbers("rtt", rtt, 0.01, 1e4)[0] / 1000,
+            segments=burst,
+            recovery=recovery.split(",")[0],
+            runs=runs,
+            seed=seed,
+        )
+        sim_holes.compare(asked, plot, json_=json_)
+        return
     base = Scenario(queue=queue, pacing=pacing, rtt_ratio=rtt_ratio, seconds=seconds, seed=seed)
     scenarios = product(
         base,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from .scenario import Result, Scenario
 
 # Colours that stay apart for the colour-blind too, in the order of Okabe and Ito.
-_COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _UNBOUNDED: Final = 1 << 40
 
 
@@ -17,7 +17,8 @@ class NoPlots(RuntimeError):
     """The plotting library is not installed."""
 
 
-def _figure(rows: int, columns: int, width: float, height: float, *, together: bool) -> tuple[Any, Any]:
+def new_figure(rows: int, columns: int, width: float, height: float, *, together: bool) -> tuple[Any, Any]:
+    """A figure of so many inches and its axes, ``together`` along one time; raises NoPlots."""
     try:
         from matplotlib import rc_context
         from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -30,7 +31,8 @@ def _figure(rows: int, columns: int, width: float, height: float, *, together: b
         return figure, figure.subplots(rows, columns, sharex=together, squeeze=False)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
+    """Write a figure as SVG; raises OSError."""
     from matplotlib import rc_context
 
     # Equal results give equal files.
@@ -40,13 +42,13 @@ def _save(figure: Any, path: Path) -> None:
 
 def draw_run(result: Result, path: Path) -> None:
     """Write window, round-trip time and sequence over time of each flow; raises NoPlots, OSError."""
-    figure, grid = _figure(3, 1, 9, 7.8, together=True)
+    figure, grid = new_figure(3, 1, 9, 7.8, together=True)
     window, delay, sequence = grid[:, 0]
     scenario = result.scenario
     many = len(result.samples) > 1
     controllers = scenario.controller.split("+")
     for number, samples in enumerate(result.samples):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         times = [sample.time for sample in samples]
         name = f"{number + 1} {controllers[number % len(controllers)]}" if many else "cwnd"
         window.step(times, [s.cwnd / 1000 for s in samples], where="post", label=name, lw=1.1, color=colour)
@@ -65,7 +67,7 @@ def draw_run(result: Result, path: Path) -> None:
         delay.plot(times, [s.srtt * 1000 for s in samples], lw=1.1, color=colour)
         sequence.plot(times, [s.acknowledged / 1e6 for s in samples], lw=1.1, color=colour, label="acknowledged")
         if not many:
-            sequence.plot(times, [s.sent / 1e6 for s in samples], lw=0.8, color=_COLOURS[1], label="sent")
+            sequence.plot(times, [s.sent / 1e6 for s in samples], lw=0.8, color=COLOURS[1], label="sent")
     product = scenario.product / 1000
     window.axhline(product, color="0.3", lw=0.8, ls=":", label="bandwidth x RTT")
     window.axhline(product + scenario.queue_octets / 1000, color="0.3", lw=0.8, ls="-.", label="... and the queue")
@@ -80,7 +82,7 @@ def draw_run(result: Result, path: Path) -> None:
         sequence.legend(loc="lower right", fontsize="small", frameon=False)
     sequence.set_xlabel("time, s")
     figure.suptitle(describe(scenario))
-    _save(figure, path)
+    save(figure, path)
 
 
 def describe(scenario: Scenario) -> str:
@@ -122,7 +124,7 @@ def draw_matrix(results: list[Result], path: Path) -> None:
     rows = list(dict.fromkeys(_row(result.scenario) for result in results))
     width = max(7.0, 2.6 + 0.5 * len(links))
     height = 1.3 + len(controllers) * (0.45 + 0.28 * max(len(rows), 2))
-    figure, grid = _figure(len(controllers), 1, width, height, together=True)
+    figure, grid = new_figure(len(controllers), 1, width, height, together=True)
     image = None
     for axis, controller in zip(grid[:, 0], controllers, strict=True):
         cells = [[float("nan")] * len(links) for _ in rows]
@@ -143,7 +145,7 @@ def draw_matrix(results: list[Result], path: Path) -> None:
     last.set_xticks(range(len(links)), [_link(*link) for link in links], fontsize=7.5)
     last.set_xlabel("rate of the link over its round-trip time")
     figure.colorbar(image, ax=list(grid[:, 0]), label="goodput, share of the link", shrink=0.9, aspect=40)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _link(rate: float, rtt: float) -> str:
