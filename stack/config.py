@@ -60,34 +60,32 @@ class TimeoutOption:
 class TcpConfig(Habits):
     """What one connection's TCP may be told, other systems' ``Habits`` among it. Sizes in octets, times in seconds.
 
-    ``mtu`` is the link's; ``ip_header`` 20 (IPv4) or 40 (IPv6); ``receive_buffer`` and ``send_buffer`` bound
-    what is held (0: as much as the connection needs, at most ``receive_buffer_most`` and ``send_buffer_most``);
-    ``recovery`` names how losses are found with SACK (rack: RFC 8985; rfc6675), without it NewReno
-    does; ``timestamps``, ``window_scaling`` and ``sack`` are offered or answered; ``ecn``: ECN is
-    accepted only, offered too, or neither (RFC 3168 §6.1.1); accurate: so is the counter of RFC 9768; ``pacing``
-    names what spreads what is sent over the round trip (off: only where the controller cannot do without);
-    ``initial_window`` in
-    segments (RFC 6928); ``rto_min`` and ``rto_max`` bound the timer (RFC 6298 §2.4, 2.5); ``delayed_ack`` 0-0.5
-    (RFC 9293 §3.8.6.3); ``syn_retries`` and ``data_retries`` are numbers of retransmissions before giving up
-    (R2, RFC 9293 §3.8.3), ``report_retries`` how many before the application is told (R1), unless ``reports`` is
-    off (RFC 9293 §3.9.1.8); ``keepalive`` turns keepalives on, ``keepalive_idle`` is the silence before the first
-    (RFC 9293 §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2);
-    ``local_ports`` the first and the last ephemeral port: one is chosen at random and searched from there (RFC 6335
-    §6, RFC 6056 §3.3.1); ``sack_blocks`` (1-31) the most SACK blocks per segment, of which at most four have room
-    without EDO; ``edo_retries`` how many repetitions of a SYN still offer EDO (-1: all), ``remember_edo``: where it
-    was damaged it is left alone for a time; ``ttl`` (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293
-    §3.9.2); ``soft_errors_end_opening``: an attempt to connect ends by ICMP's soft errors too (RFC 5461 §4.1);
-    ``mss`` is the most that is announced and sent in a segment, options included (0: what the MTU allows; RFC 9293
-    §3.7.1); ``user_timeout`` is how long octets may stay unacknowledged (0: R2 alone decides; RFC 9293 §3.8.3, RFC
-    5482); ``fin_wait_2`` how long a closed connection waits for the peer's FIN (0: 2 MSL); ``window_scale`` the shift that
-    is offered (0-14; -1: the least with which the whole receive buffer can be advertised, RFC 7323 §2.2);
-    ``mtu_probing``: whether probes look for the path's MTU (RFC 8899, RFC 4821): never (off: ICMP alone lowers it);
-    after packets vanished or a router said so (black-hole); from the start (on); auto is black-hole where ICMP is
-    believed and on where TCP-AO ignores it; ``base_mtu`` is the IP packet that such a search starts from
-    (BASE_PLPMTU; 0: 1200, with IPv6 1280);
+    ``mtu`` is the link's; ``ip_header`` 20 (IPv4) or 40 (IPv6); ``receive_buffer`` and ``send_buffer`` bound what
+    is held (0: as much as the connection needs, at most ``receive_buffer_most`` and ``send_buffer_most``);
+    ``recovery`` names how losses are found with SACK (rack: RFC 8985; rfc6675), without it NewReno does;
+    ``timestamps``, ``window_scaling`` and ``sack`` are offered or answered; ``ecn``: ECN is accepted only, offered
+    too, or neither (RFC 3168 §6.1.1); accurate: so is the counter of RFC 9768; ``pacing`` names what spreads what
+    is sent over the round trip (off: only where the controller cannot do without); ``initial_window`` in segments
+    (RFC 6928); ``rto_min`` and ``rto_max`` bound the timer (RFC 6298 §2.4, 2.5); ``delayed_ack`` 0-0.5 (RFC 9293
+    §3.8.6.3); ``syn_retries`` and ``data_retries`` are numbers of retransmissions before giving up (R2, RFC 9293
+    §3.8.3), ``report_retries`` how many before the application is told (R1), unless ``reports`` is off (RFC 9293
+    §3.9.1.8); ``keepalive`` turns keepalives on, ``keepalive_idle`` is the silence before the first (RFC 9293
+    §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2); ``local_ports`` the first and the last ephemeral port:
+    one is chosen at random and searched from there (RFC 6335 §6, RFC 6056 §3.3.1); ``sack_blocks`` (1-31) the most
+    SACK blocks per segment, of which at most four have room without EDO; ``edo_retries`` how many repetitions of a
+    SYN still offer EDO (-1: all), ``remember_edo``: where it was damaged it is left alone for a time; ``ttl``
+    (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293 §3.9.2); ``soft_errors_end_opening``: an attempt to
+    connect ends by ICMP's soft errors too (RFC 5461 §4.1); ``mss`` is the most that is announced and sent in a
+    segment, options included (0: what the MTU allows; RFC 9293 §3.7.1); ``user_timeout`` is how long octets may
+    stay unacknowledged (0: R2 alone decides; RFC 9293 §3.8.3, RFC 5482); ``fin_wait_2`` how long a closed
+    connection waits for the peer's FIN (0: 2 MSL); ``window_scale`` the shift that is offered (0-14; -1: the least
+    with which the whole receive buffer can be advertised, RFC 7323 §2.2); ``mtu_probing``: whether probes look for
+    the path's MTU (RFC 8899, RFC 4821): never (off: ICMP alone lowers it); after packets vanished or a router said
+    so (black-hole); from the start (on); auto is black-hole where ICMP is believed and on where TCP-AO ignores it;
+    ``base_mtu`` is the IP packet that such a search starts from (BASE_PLPMTU; 0: 1200, with IPv6 1280);
     ``insecure_rst`` and ``insecure_syn`` turn the checks of RFC 5961 §3.2 and §4.2 off: any RST or SYN within the
-    window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``ip_options`` stand in each
-    IPv4 packet, a source route among them as its hops (RFC 9293 §3.9.2); ``source_routes``: who opens by one is
+    window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``ip_options`` stand in each IPv4
+    packet, a source route among them as its hops (RFC 9293 §3.9.2); ``source_routes``: who opens by one is
     answered by its reverse (RFC 9293 §3.9.2.1; RFC 7126 §4.3 advises against it); ``fast_open`` has the settings
     of RFC 7413, ``timeout_option`` those of RFC 5482.
 

@@ -415,13 +415,7 @@ class Flow:
 
     def update_overhead(self) -> None:
         """Tell the connection how many option octets each data segment carries (RFC 9293 §3.7.1, eff. send MSS)."""
-        options = Options(ts_val=0) if self.connection.timestamps else Options()
-        try:
-            overhead = self.plan(options, ACK).header_octets - 20
-        except NoRoom:
-            overhead = 40
-        if self.edo.on:
-            overhead = max(overhead, self.edo.dialect.data_padding)
+        overhead = space.overhead(self.edo, self.protection, timestamps=self.connection.timestamps)
         if overhead != self.overhead:
             self.overhead = overhead
             # Options of IP take of a segment's room as well (RFC 9293 §3.7.1).

@@ -6,14 +6,14 @@ from typing import Final
 
 from edo.codepoints import CodePoints
 from edo.fast import read_options
-from edo.layout import AO_HEAD, MOST_INSIDE, lay_out
+from edo.layout import AO_HEAD, HEADER, MOST_INSIDE, NoRoom, lay_out
 from edo.negotiation import Edo, EdoState
 from edo.options import Options
 from edo.plan import Plan
 from edo.walk import walk
 
 from .protection import Protection
-from .run import RST, SYN
+from .run import ACK, RST, SYN
 from .variables import LEGACY_SACK_ROOM
 
 _NOP: Final = b"\x01"
@@ -58,10 +58,20 @@ def lay(
         md5=protection.md5,
     )
     padding = edo.dialect.data_padding
-    if padding and length and extension is not None and plan.header_octets < 20 + padding:
-        riders += (_NOP * (20 + padding - plan.header_octets),)
+    if padding and length and extension is not None and plan.header_octets < HEADER + padding:
+        riders += (_NOP * (HEADER + padding - plan.header_octets),)
         return lay(edo, protection, options, flags, riders, answers_extended=answers_extended)
     return plan
+
+
+def overhead(edo: Edo, protection: Protection, *, timestamps: bool) -> int:
+    """Option octets of each segment with data, those apart that only some carry (RFC 9293 §3.7.1)."""
+    options = Options(ts_val=0) if timestamps else Options()
+    try:
+        octets = lay(edo, protection, options, ACK, answers_extended=False).header_octets - HEADER
+    except NoRoom:
+        octets = MOST_INSIDE
+    return max(octets, edo.dialect.data_padding) if edo.on else octets
 
 
 def mac_room(edo: Edo, *, timestamps: bool) -> int:
@@ -83,7 +93,7 @@ def sack_room(edo: Edo, protection: Protection, segment_size: int) -> int:
 
 def not_carried(asked: Options, plan: Plan, points: CodePoints) -> Options | None:
     """What a SYN laid out by ``plan`` carries, where that is less than ``asked``: the rest yielded to others."""
-    header = memoryview(bytes(20) + plan.octets)
-    sent = read_options(header, walk(header, 20, plan.data_offset) or [], points)
+    header = memoryview(bytes(HEADER) + plan.octets)
+    sent = read_options(header, walk(header, HEADER, plan.data_offset) or [], points)
     same = (asked.ts_val, asked.wscale, asked.sack_permitted) == (sent.ts_val, sent.wscale, sent.sack_permitted)
     return None if same else sent
