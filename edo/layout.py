@@ -267,6 +267,11 @@ def _head(options: Options, signature: bytes, dialect: Dialect) -> list[bytes]:
     return head
 
 
+def encoded(options: Options, dialect: Dialect) -> tuple[bytes, ...]:
+    """MSS, window scale, SACK-permitted, timestamps, ENO, user timeout, Fast Open and SYN-EOS as whole options."""
+    return tuple(_head(options, b"", dialect))
+
+
 def _signature(ao_octets: int, key_ids: tuple[int, int], md5: bool, dialect: Dialect) -> bytes:
     """A TCP-AO option whose MAC is zero, or a TCP-MD5 option whose digest is; nothing for neither."""
     if md5:

@@ -61,6 +61,11 @@ class Edo:
         """Whether both ends agreed on EDO: every segment but SYN and RST is to carry an Extension."""
         return self.state is EdoState.UNCONFIRMED or self.state is EdoState.CONFIRMED
 
+    @property
+    def possible(self) -> bool:
+        """Whether this side still lets EDO come to be."""
+        return not self._given_up
+
     def offer(self) -> bool:
         """Whether the active opener's SYN, each time it is sent, carries EDO Supported."""
         if self._given_up:

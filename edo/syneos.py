@@ -6,7 +6,7 @@ sequence number, neither SYN nor ACK, SYN-EOS among its options, and a payload t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edo.codepoints import DEFAULT, POINTS, CodePoints, Dialect
 from edo.extended import header_end
@@ -16,7 +16,11 @@ from edo.walk import walk
 SYN = 0x02
 RST = 0x04
 ACK = 0x10
-MOST_JOINED = 2048
+MOST_JOINED = 1024
+"""Octets of the joined list, options of the SYN and those of the OOB's payload."""
+
+MOST_WITH_MESSAGE = 2048
+"""The same where a key-exchange message travels in it: that with ML-KEM has 1,376 octets (profile.md §6)."""
 
 
 def option(points: CodePoints = POINTS) -> bytes:
@@ -24,15 +28,15 @@ def option(points: CodePoints = POINTS) -> bytes:
     return bytes((points.experimental, 4)) + points.syn_eos_exid.to_bytes(2)
 
 
-def oob_payload(riders: Iterable[bytes]) -> bytes:
+def oob_payload(riders: Iterable[bytes], most: int = MOST_JOINED) -> bytes:
     """Whole options as the payload of an OOB, padded with NOPs to a multiple of 4 octets.
 
-    Made once for an attempt: every retransmission has the same octets. ValueError above 2,048 octets.
+    Made once for an attempt: every retransmission has the same octets. ValueError above ``most`` octets.
     """
     joined = b"".join(riders)
     joined += b"\x01" * (-len(joined) % 4)
-    if len(joined) > MOST_JOINED:
-        raise ValueError(f"an out-of-band segment holds {MOST_JOINED} octets of options, not {len(joined)}")
+    if len(joined) > most:
+        raise ValueError(f"an out-of-band segment holds {most} octets of options, not {len(joined)}")
     return joined
 
 
@@ -42,20 +46,32 @@ def is_oob(flags: int, options: Options) -> bool:
 
 
 def read_oob(
-    tcp: memoryview, data_offset: int, syn_octets: int = 0, points: CodePoints = POINTS
+    tcp: memoryview,
+    data_offset: int,
+    syn: Sequence[Span] = (),
+    points: CodePoints = POINTS,
+    most: int = MOST_JOINED,
 ) -> list[Span] | None:
     """The options in an OOB's payload; None where it is to be treated as if it had not come.
 
-    That is: an option overruns or has Length 0 or 1, one that may stand once is there twice, or payload and
-    ``syn_octets`` (option octets of the SYN) are more than 2,048 octets.
+    That is: an option overruns or has Length 0 or 1; one that may stand once is there twice, or in ``syn``, the
+    SYN's options, already; one that speaks of its own segment alone (TCP-AO, TCP-MD5) is there; payload and the
+    options of the SYN are more than ``most`` octets. Only KE options may be there more than once.
     """
-    if len(tcp) - data_offset + syn_octets > MOST_JOINED:
+    if len(tcp) - data_offset + sum(span[3] for span in syn) > most:
         return None
     spans = walk(tcp, data_offset, len(tcp))
     if spans is None:
         return None
-    numbers = [(kind, exid) for kind, exid, _, _ in spans if exid != points.ke_exid]
-    return spans if len(set(numbers)) == len(numbers) else None
+    seen = {(kind, exid) for kind, exid, _, _ in syn}
+    seen |= {(points.ao, -1), (points.md5, -1)}
+    for kind, exid, _, _ in spans:
+        if exid == points.ke_exid:
+            continue
+        if (kind, exid) in seen:
+            return None
+        seen.add((kind, exid))
+    return spans
 
 
 def join(syn: Options, payload: Options) -> Options | None:
@@ -71,6 +87,8 @@ def join(syn: Options, payload: Options) -> Options | None:
         (syn.eno, payload.eno),
         (syn.edo_supported or None, payload.edo_supported or None),
         (syn.syn_eos or None, payload.syn_eos or None),
+        (syn.fast_open, payload.fast_open),
+        (syn.user_timeout, payload.user_timeout),
     )
     if any(mine is not None and theirs is not None for mine, theirs in once) or payload.sack:
         return None
@@ -84,6 +102,9 @@ def join(syn: Options, payload: Options) -> Options | None:
         edo_supported=syn.edo_supported or payload.edo_supported,
         syn_eos=syn.syn_eos or payload.syn_eos,
         ke=syn.ke + payload.ke,
+        fast_open=syn.fast_open if payload.fast_open is None else payload.fast_open,
+        fast_open_experimental=(syn if payload.fast_open is None else payload).fast_open_experimental,
+        user_timeout=syn.user_timeout if payload.user_timeout is None else payload.user_timeout,
     )
     joined.eno_count = syn.eno_count + payload.eno_count
     return joined

@@ -264,6 +264,10 @@ def begin_transfer(tcb: Tcb, now: float) -> None:
 def other_states(tcb: Tcb, run: Run, now: float) -> None:
     """§3.10.7.4."""
     flags = run.flags
+    if run.options.syn_eos and not flags & (SYN | RST):
+        # An OOB of SYN-EOS that nobody waits for: its payload is no text, and it is never answered (profile.md §1).
+        tcb.drop("stray_oob")
+        return
     if tcb.state is State.TIME_WAIT and tcb.config.bsd_time_wait:
         closing.bsd_time_wait(tcb, run, now)
         return

@@ -260,6 +260,7 @@ class Attempt:
             "cipher": facts.cipher,
             "generation": facts.generation,
             "edo": self.flow.edo.state.name.lower(),
+            "syn_eos": facts.syn_eos,
             "session_id": facts.session_id,
             "authenticated": facts.authenticated,
         }
@@ -285,6 +286,7 @@ class Attempt:
             "edo": security["edo"],
             "method": self.flow.handshake.facts.method,
             "peer_options": [octets.hex() for octets in self.flow.handshake.facts.peer_options],
+            "syn_eos": security["syn_eos"],
             "octets_in": connection.octets_in,
             "octets_out": connection.octets_out,
             "retransmissions": connection.retransmissions + self._retransmissions,

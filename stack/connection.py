@@ -368,6 +368,12 @@ class Connection(Tcb):
             self.scaling = False
             self.snd_wscale = self.rcv_wscale = 0
 
+    def answer_anew(self, options: Options, now: float) -> None:
+        """SYN-RECEIVED: the peer's SYN is found to have these options, and the SYN-ACK is sent again."""
+        self.now = now
+        self.take_syn_options(options)
+        timers.repeat_syn(self, now)
+
     def rely_on_probes(self, now: float) -> None:
         """ICMP is not believed from now on (RFC 5925 §7.8): the path's MTU is found by probes (RFC 8899)."""
         pmtu.rely_on_probes(self, now)

@@ -20,6 +20,7 @@ from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .handshake.fast_open import FastOpener, offer
 from .handshake.md5 import Md5Handshake, Md5Protection, NoMd5
 from .handshake.stages import Stage
+from .handshake.syn_eos import Opener
 from .intent import Dial
 from .ip import address_octets, is_one_host
 from .ports import Carrier, FlowKey, Successor
@@ -104,9 +105,12 @@ def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
     if dial.text is not None and security.protect == "none":
         opening = offer(flow, settings, now)
     if opening is not None:
-        flow.handshake = FastOpener(flow, opening, settings)
+        handshake: Handshake = FastOpener(flow, opening, settings)
     else:
-        flow.handshake = _handshake(stack, flow, dial, now)
+        handshake = _handshake(stack, flow, dial, now)
+    flow.handshake = handshake
+    if security.syn_eos is not None and flow.edo.possible:
+        Opener(handshake, security.syn_eos, edo_too=security.offers_edo(stack.edo.policy))
     flow.connection.connect(now, opening, dial.text or b"")
     stack.add_flow(flow)
     return flow

@@ -7,7 +7,8 @@ class Facts:
     """What held at the end of a handshake: the names of the line of a finished connection.
 
     ``method`` is that of ``edo.rivals`` that was used, ``peer_options`` the options that came with the peer's SYN
-    by it, or beside it, and are not TCP's own.
+    by it, or beside it, and are not TCP's own. ``syn_eos`` is None where the SYN did not need it, else
+    "confirmed" or "not confirmed".
     """
 
     __slots__ = (
@@ -23,6 +24,7 @@ class Facts:
         "placement",
         "requested",
         "session_id",
+        "syn_eos",
     )
 
     def __init__(self, requested: str) -> None:
@@ -36,6 +38,7 @@ class Facts:
         # How many times the keys were made anew; None where they were not agreed on.
         self.generation: int | None = None
         self.session_id: str | None = None
+        self.syn_eos: str | None = None
         self.authenticated = False
         self.method: str | None = None
         self.peer_options: tuple[bytes, ...] = ()

@@ -37,7 +37,7 @@ from .isn import InitialNumbers
 from .listener import Listener, PendingSyn
 from .memory import MEMORY, Memory
 from .owner import Owned
-from .passive import Passive, is_out_of_band
+from .passive import Passive
 from .peers import Peers
 from .ports import Carrier, FlowKey, Successor, Timed
 from .ratelimit import RateLimit
@@ -316,18 +316,9 @@ class Stack:
             self.note(IpDrop.SOURCE)
             return
         listener = self._listener(key)
-        flags = segment.flags
-        if is_out_of_band(segment):
-            pending = listener.pending(key) if listener is not None else None
-            if pending is not None:
-                self.passive.out_of_band(pending, segment, now)
-                return
-            # A stray OOB is never answered, on open and closed ports (profile.md §1).
-            segment.options = read_options(segment.tcp, segment.spans, self.edo.dialect.points)
-            if segment.options.syn_eos or (listener is not None and not flags & SYN):
-                self.note(EdoDrop.STRAY_OOB)
-                return
-        begins = flags & (SYN | ACK | RST)
+        if self.passive.out_of_band.takes(listener, key, segment, now):
+            return
+        begins = segment.flags & (SYN | ACK | RST)
         if not self.passive.half_open(key, segment, now):
             if listener is not None and begins == SYN:
                 self.passive.syn(listener, key, segment, now)

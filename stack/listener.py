@@ -9,13 +9,14 @@ from ao.messages import MessageKind
 from edo.codepoints import CodePoints
 from edo.fast import read_options
 from edo.messages import Assembler, Took
-from edo.syneos import read_oob
+from edo.syneos import MOST_WITH_MESSAGE, read_oob
 
 from .attempt import Attempt
 from .config import TcpConfig
 from .fastopen_cookies import FastOpenCookies
 from .memory import PENDING_SYN
 from .ports import Carrier, FlowKey, Home
+from .protection import Protection
 from .security import Security
 from .segment import Segment
 
@@ -39,10 +40,11 @@ class Hall(Home, Protocol):
 class PendingSyn:
     """A SYN that waits for its out-of-band segment; it is no connection yet (profile.md §5).
 
-    ``octets`` are the packet's own copy, since a packet's memory is not ours beyond its batch.
+    ``segment`` has a copy of the packet, whose memory is not ours beyond its batch; ``protection`` is what it
+    verified under and its OOB has to, None for a clear one.
     """
 
-    __slots__ = ("key", "listener", "next_deadline", "over", "scheduled", "segment")
+    __slots__ = ("key", "listener", "next_deadline", "over", "protection", "scheduled", "segment")
 
     def __init__(self, listener: Listener, key: FlowKey, segment: Segment, deadline: float) -> None:
         self.listener = listener
@@ -51,6 +53,7 @@ class PendingSyn:
         self.next_deadline: float | None = deadline
         self.scheduled: float | None = None
         self.over = False
+        self.protection: Protection | None = None
 
     def advance(self, now: float) -> None:
         """The OOB did not come: go on as if SYN-EOS had not been there (SYN-EOS §6)."""
@@ -205,7 +208,7 @@ class Listener:
 
 def message_out_of_band(points: CodePoints, segment: Segment, kind: MessageKind) -> bytes | None:
     """The whole message ``kind`` that an OOB segment's payload carries; None when it holds anything else."""
-    spans = read_oob(segment.tcp, segment.data_offset, points=points)
+    spans = read_oob(segment.tcp, segment.data_offset, points=points, most=MOST_WITH_MESSAGE)
     if spans is None:
         return None
     options = read_options(segment.tcp, spans, points)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ao.messages import MessageKind
 from ao.reasons import AoDrop
 from ao.traffic_keys import SocketPair
 from edo.eno import VACUOUS
@@ -19,7 +18,9 @@ from .handshake.agreed_b import AgreedB, takes
 from .handshake.base import Handshake
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .handshake.md5 import Md5Handshake, Md5Protection, NoMd5
-from .listener import OOB_WAIT, Listener, PendingSyn, message_out_of_band
+from .handshake.syn_eos_answer import Answerer, Joined
+from .listener import Listener
+from .out_of_band import OutOfBand
 from .ports import FlowKey
 from .protection import Protection, Verdict, locate_ao
 from .ratelimit import RateLimit
@@ -28,8 +29,6 @@ from .security import Security
 from .segment import Segment
 from .syn_cache import SynCache
 
-# Agreements a second for addresses that have proven nothing yet (profile.md §5, placement ``syn``).
-_AGREEMENTS_PER_SECOND = 200
 # Resets a second that tell why a SYN cannot be accepted under ``require`` (profile.md §2).
 _REFUSALS_PER_SECOND = 100
 
@@ -44,7 +43,7 @@ class Passive:
         self._stack = stack
         self._half_open = half_open
         self.refused: dict[str, FlowKey] = {}
-        self._agreements = RateLimit(_AGREEMENTS_PER_SECOND, _AGREEMENTS_PER_SECOND)
+        self.out_of_band = OutOfBand(stack, self)
         self._refusals = RateLimit(_REFUSALS_PER_SECOND, _REFUSALS_PER_SECOND)
 
     def syn(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> None:
@@ -64,17 +63,8 @@ class Passive:
             else:
                 stack.note("backlog_full" if listener.full else "no_memory")
             return
-        if (
-            listener.security.agrees
-            and segment.options.syn_eos
-            and self._worth_waiting(listener, key, segment, now)
-        ):
-            wait = min(OOB_WAIT, stack.config.rto_initial / 4)
-            pending = listener.await_out_of_band(key, segment, now + wait)
-            if pending is not None:
-                stack.arm(pending)
-                return
-        self.open(listener, key, segment, None, segment.ip_octets, now)
+        if not self.out_of_band.awaits(listener, key, segment, now):
+            self.open(listener, key, segment, None, segment.ip_octets, now)
 
     def _send_cookie(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> None:
         """Answer a SYN without keeping anything of it (RFC 4987 §3.6); under a key if the peer has one."""
@@ -88,7 +78,7 @@ class Passive:
             if protection is None and verdict is None and listener.security.policy == "require":
                 verdict = _required(listener.security)
             if isinstance(verdict, AoDrop | EdoDrop):
-                self._drop(key, verdict)
+                self.refuse(key, verdict)
                 return
         stack.counters["cookies_sent"] += 1
         if isinstance(protection, ConfiguredProtection):
@@ -116,6 +106,8 @@ class Passive:
         stack = self._stack
         irs = (segment.seq - 1) & 0xFFFFFFFF
         iss = (segment.ack - 1) & 0xFFFFFFFF
+        if self.out_of_band.drops(listener, segment):
+            return True
         if listener.security.protect not in _BY_COOKIES:
             return False
         if not (listener.config or stack.config).syn_cookies:
@@ -136,7 +128,7 @@ class Passive:
             # A cookie alone lets nobody in: the ISNs of which it tells give the keys (RFC 5925 §5.2).
             refused = self._resume(listener.security, flow, segment, irs)
             if refused is not None:
-                self._drop(key, refused)
+                self.refuse(key, refused)
                 return True
         stack.counters["cookies_good"] += 1
         options = read_options(segment.tcp, segment.spans, stack.edo.points(listener.security))
@@ -216,35 +208,34 @@ class Passive:
             self._stack.note("no_memory")
         return True
 
-    def _worth_waiting(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
-        return (
-            not listener.crowded
-            and self._stack.peers.awaits_oob(key[2], now)
-            and takes(listener.security, segment, out_of_band=True) is None
-        )
-
-    def out_of_band(self, pending: PendingSyn, segment: Segment, now: float) -> None:
-        """The OOB of a pending SYN came: both together open the connection (SYN-EOS §5)."""
-        stack = self._stack
-        points = stack.edo.points(pending.listener.security)
-        segment.options = read_options(segment.tcp, segment.spans, points)
-        if not segment.options.syn_eos or segment.seq != pending.segment.seq:
-            stack.note(EdoDrop.STRAY_OOB)
-            return
-        listener = pending.listener
-        listener.release(pending)
-        hello = message_out_of_band(points, segment, MessageKind.HELLO)
-        if hello is not None and not self._agreements.allow(now):
-            hello = None
-        octets = pending.segment.ip_octets + segment.ip_octets
-        self.open(listener, pending.key, pending.segment, hello, octets, now)
+    def judge(
+        self, listener: Listener, key: FlowKey, segment: Segment, now: float
+    ) -> tuple[Protection | None, bool]:
+        """The configured protection that a SYN verified under, if any, and whether the SYN may go on."""
+        security = listener.security
+        flow = self._stack.new_flow(key, security, active=False, now=now, config=listener.config)
+        protection, verdict = self._configured(security, flow, segment)
+        if protection is None and verdict is None and security.policy == "require":
+            verdict = _required(security)
+        if isinstance(verdict, AoDrop | EdoDrop):
+            self.refuse(key, verdict)
+            return None, False
+        return protection, True
 
     def open(
-        self, listener: Listener, key: FlowKey, segment: Segment, hello: bytes | None, octets: int, now: float
+        self,
+        listener: Listener,
+        key: FlowKey,
+        segment: Segment,
+        hello: bytes | None,
+        octets: int,
+        now: float,
+        joined: Joined | None = None,
     ) -> None:
         """Make the connection that ``segment``, a SYN with its options read, asks for.
 
-        ``hello`` is the OOB's message; ``octets`` how many IP octets the sender has spent.
+        ``hello`` is the OOB's message, ``joined`` its options with the SYN's; ``octets`` how many IP octets the
+        sender has spent.
         """
         stack = self._stack
         if not stack.memory.admits():
@@ -258,10 +249,10 @@ class Passive:
         if security.keyed:
             protection, verdict = self._configured(security, flow, segment)
             if verdict is not None and isinstance(verdict, AoDrop | EdoDrop):
-                self._drop(key, verdict)
+                self.refuse(key, verdict)
                 return
             if protection is None and security.policy == "require":
-                self._drop(key, _required(security))
+                self.refuse(key, _required(security))
                 return
         elif security.agrees:
             missing = takes(security, segment, out_of_band=hello is not None)
@@ -269,6 +260,11 @@ class Passive:
                 self._refuse(flow, segment, now)
                 return
         connection = flow.connection
+        syn = segment.options
+        if joined is not None and not flow.edo.possible:
+            joined = None
+        if joined is not None:
+            segment.options = joined.options
         # Where keys protect the stream, no octet of a SYN is taken: its own key can be replayed, or there is none.
         opening = None
         if security.protect == "none":
@@ -300,7 +296,9 @@ class Passive:
                 if segment.options.eno is not None:
                     handshake.syn_ack_eno = VACUOUS
         flow.handshake = handshake
-        if self._keeps_record(flow, listener):
+        if syn.syn_eos and security.syn_eos is not None and flow.edo.possible:
+            Answerer(handshake, security.syn_eos, syn, segment.spans, octets, joined)
+        if joined is None and self._keeps_record(flow, listener):
             flow.take_output(now, stack.out)
             self._half_open.put(listener, flow, run)
             return
@@ -337,7 +335,7 @@ class Passive:
         signed = Md5Protection(key, flow.key)
         return signed, signed.open(segment, segment.seq)
 
-    def _drop(self, key: FlowKey, reason: AoDrop | EdoDrop) -> None:
+    def refuse(self, key: FlowKey, reason: AoDrop | EdoDrop) -> None:
         """Drop a segment of no connection, silently."""
         self._stack.note(str(reason))
         self.refused[str(reason)] = key
@@ -366,8 +364,3 @@ def _syn_run(segment: Segment, *, text: bool = False) -> Run:
         len(payload),
         ecn=segment.ecn,
     )
-
-
-def is_out_of_band(segment: Segment) -> bool:
-    """Whether a segment has neither SYN nor ACK nor RST, as an OOB segment has."""
-    return not segment.flags & (SYN | ACK | RST)

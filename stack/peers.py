@@ -16,6 +16,8 @@ ENO_SILENCE = 60.0
 ENO_SILENCE_MAX = 600.0
 # How long a cookie of Fast Open is kept after it was last good for something, seconds.
 COOKIE_MEMORY = 86400.0
+# How long a server is taken to speak SYN-EOS after it has confirmed it, seconds.
+SYN_EOS_MEMORY = 3600.0
 # How long a path is taken for as narrow as ICMP said, seconds (RFC 1191 §6.3).
 PATH_MEMORY = 600.0
 # EDO is not tried with a peer where it was damaged this long, doubling up to the second figure, seconds.
@@ -54,10 +56,12 @@ class Peers:
         self._no_edo: Remembered[bytes, tuple[str, float]] = Remembered(
             "edo-damaged", _damage_row, _is, keep=EDO_DAMAGE_MAX
         )
+        self._syn_eos: Remembered[bytes, None] = Remembered("syn-eos", _peer_row, _is)
         self.kinds: list[Remembered[Any, Any]] = [
             self._no_edo,
             self._no_eno,
             self._no_oob,
+            self._syn_eos,
             self._fast_open,
             self._no_fast_open,
             self._narrow,
@@ -96,7 +100,7 @@ class Peers:
         """Whether EDO is better left alone with ``address``."""
         return self._no_edo.get(address, now) is not None
 
-    # --- key agreement (profile.md §2, §5) ---------------------------------------------------------------
+    # --- SYN-EOS, and key agreement (profile.md §1, §2, §5) ----------------------------------------------
 
     def oob_missed(self, address: bytes, now: float) -> None:
         """An announced OOB did not come from ``address``: its /24 or /56 is remembered for 10 minutes."""
@@ -105,6 +109,14 @@ class Peers:
     def awaits_oob(self, address: bytes, now: float) -> bool:
         """Whether it is worth waiting for an OOB from ``address``."""
         return not self._no_oob.holds(_prefix(address), now)
+
+    def syn_eos_confirmed(self, address: bytes, now: float) -> None:
+        """A SYN-ACK of ``address`` confirmed SYN-EOS."""
+        self._syn_eos.put(address, None, now + SYN_EOS_MEMORY)
+
+    def speaks_syn_eos(self, address: bytes, now: float) -> bool:
+        """Whether ``address`` may be sent an out-of-band segment with ACK (profile.md §1)."""
+        return self._syn_eos.holds(address, now)
 
     def eno_met_silence(self, address: bytes, now: float) -> None:
         """SYNs with ENO were not answered by ``address`` and a plain one was."""

@@ -12,13 +12,15 @@ from ao.macs import MACS
 from ao.md5 import Md5Table
 from ao.mkt import MktTable
 from ao.traffic_keys import SocketPair
-from edo.codepoints import DEFAULT, Dialect
+from edo.beside import SYN_EOS_OCTETS
+from edo.codepoints import DEFAULT, POINTS, Dialect
 from edo.layout import AO_HEAD, MOST_INSIDE, MSS_OCTETS
 from edo.negotiation import EdoPolicy
 
 from .renewal import DEFAULT as RENEWAL
 from .renewal import Renewal
 from .syn_space import SynSpace
+from .syneos import SynEos
 
 PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc", "ao-dh", "ao-enc-dh")
 POLICIES: Final = ("require", "prefer")
@@ -68,8 +70,10 @@ class Security:
     ``order`` own: as a listener, its own order of groups and suites decides, not the peer's.
     ``rekey``: when agreed keys are made anew, None for never (profile.md §7).
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
-    ignore (RFC 5925 §7.8). ``syn_space``: options that do not fit a SYN find room by another method, without
-    protection only. Raises ValueError, one line that names the fault.
+    ignore (RFC 5925 §7.8). ``syn_eos``: SYN-EOS is used, or taken, in modes ``none``, ``ao`` and ``ao-enc``; it
+    brings EDO with it, and the SYN offers EDO for the case that it fails only where ``edo`` is named as well; where
+    keys are agreed on, ``placements`` say where SYN-EOS serves. ``syn_space``: options that do not fit a SYN find
+    room by another method, without protection only. Raises ValueError, one line that names the fault.
     """
 
     protect: str = "none"
@@ -84,6 +88,7 @@ class Security:
     md5_keys: Md5Table | None = None
     accept_icmps: bool = False
     rekey: Renewal | None = RENEWAL
+    syn_eos: SynEos | None = None
     dialect: Dialect | None = None
     syn_space: SynSpace | None = None
 
@@ -123,6 +128,8 @@ class Security:
             raise ValueError(f"method: {self.syn_space.method} is not had with protection {self.protect!r}")
         if self.syn_space is not None and self.syn_space.needs_edo and self.edo == "off":
             raise ValueError(f"edo: {self.syn_space.method} builds on EDO, so it cannot be off")
+        if self.syn_space is not None and self.syn_eos is not None:
+            raise ValueError(f"method: one of {self.syn_space.method} and syn-eos, not both")
         if not self.keyed and self.keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
         if self.rekey != RENEWAL and not self.agrees:
@@ -132,6 +139,12 @@ class Security:
             self.keys.demand_encryption(self.protect == "ao-enc")
         if self.accept_icmps and (self.protect == "none" or (self.protect == "md5" and self.keys is None)):
             raise ValueError("accept_icmps: without protection no ICMP error is ignored")
+        if self.syn_eos is not None:
+            if self.protect == "md5" or self.agrees:
+                raise ValueError(f"syn_eos: modes none, ao and ao-enc have it, not {self.protect}")
+            if self.edo == "off":
+                raise ValueError("syn_eos: it brings EDO with it, so EDO cannot be off")
+            self.syn_eos.check(POINTS if self.dialect is None else self.dialect.points)
 
     def _check_suites(self) -> None:
         if self.suites is not None and not self.suites:
@@ -151,9 +164,13 @@ class Security:
 
     def check_room(self, dialect: Dialect, pair: SocketPair | None = None) -> None:
         """See that SYNs have room for each key's TCP-AO beside MSS and EDO Supported, which never yield (profile.md
-        §1); of the keys that match ``pair`` only where one is given. Raises ValueError.
+        §1); of the keys that match ``pair`` only where one is given. Where EDO comes by SYN-EOS alone, that and
+        the Extension need room. Raises ValueError.
         """
-        most = MOST_INSIDE - MSS_OCTETS - dialect.supported_octets - AO_HEAD
+        ends = MSS_OCTETS + dialect.supported_octets
+        if self.syn_eos is not None and self.edo is None:
+            ends = max(SYN_EOS_OCTETS, dialect.short_octets)
+        most = MOST_INSIDE - ends - AO_HEAD
         for mkt in (self.keys if pair is None else self.keys.matching(pair)) if self.keys is not None else ():
             if mkt.option_mac_octets > most:
                 has = f"key {mkt.name!r} has a MAC of {mkt.option_mac_octets} octets"
@@ -175,7 +192,13 @@ class Security:
             return EdoPolicy(self.edo)
         if self.agrees or (self.syn_space is not None and self.syn_space.needs_edo):
             return EdoPolicy.STRICT
+        if self.syn_eos is not None and default is EdoPolicy.OFF:
+            return EdoPolicy.STRICT
         return EdoPolicy.OFF if self.protect == "md5" else default
+
+    def offers_edo(self, default: EdoPolicy) -> bool:
+        """Whether EDO is wanted without SYN-EOS too, where the stack's policy is ``default``."""
+        return self.edo is not None or default is not EdoPolicy.OFF
 
     @property
     def waits(self) -> bool:

@@ -16,6 +16,7 @@ from .config import TcpConfig
 from .flow import Flow
 from .ground import Ground
 from .handshake.base import Handshake
+from .handshake.syn_eos_answer import Answerer
 from .listener import Listener
 from .memory import HALF_OPEN
 from .ports import FlowKey
@@ -41,6 +42,7 @@ class HalfOpen:
         "_flags",
         "_mss",
         "_sack_permitted",
+        "_syn_eos",
         "_ts_val",
         "_user_timeout",
         "_window",
@@ -77,6 +79,7 @@ class HalfOpen:
         self._ts_val = -1 if options.ts_val is None else options.ts_val
         self._user_timeout = -1 if options.user_timeout is None else options.user_timeout
         self._edo_supported = options.edo_supported
+        self._syn_eos = options.syn_eos
         self.scheduled: float | None = None
         self.over = False
         self.retries = self.transmissions = 0
@@ -117,7 +120,11 @@ class HalfOpen:
         connection.out.clear()
         connection.answered_before(self.retries, self.transmissions, self.next_deadline)
         flow.edo.take_syn(self._edo_supported)
-        flow.handshake = Handshake(flow, self.listener.security.protect)
+        flow.handshake = handshake = Handshake(flow, self.listener.security.protect)
+        settings = self.listener.security.syn_eos
+        if self._syn_eos and settings is not None:
+            # Its OOB may still come, with ACK.
+            Answerer(handshake, settings, options, (), 0, None)
         return flow
 
     def advance(self, now: float) -> None:

@@ -35,6 +35,7 @@ _FORWARD_KEYS: Final = {
     "keys": str,
     "accept_icmps": bool,
     "rekey": str,
+    "syn_eos": bool,
 }
 _TYPES: Final = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
 
@@ -193,6 +194,7 @@ class _Reader:
                 confirm=table.get("confirm"),
                 accept_icmps=table.get("accept_icmps", False),
                 rekey=table.get("rekey"),
+                syn_eos=table.get("syn_eos", False),
                 notice=self._notice,
             )
         except Fault as fault:

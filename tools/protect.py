@@ -14,6 +14,7 @@ from ao.mkt import MktTable
 from edo.codepoints import Dialect, EdoKind, FormChoice, Units
 from stack.renewal import DEFAULT, Renewal
 from stack.security import PROTECTIONS, Security
+from stack.syneos import SynEos
 
 from .link import Fault
 
@@ -49,6 +50,7 @@ def check_security(
     accept_icmps: bool = False,
     rekey: str | None = None,
     order: str = "peer",
+    syn_eos: bool = False,
     notice: Callable[[str], None] | None = None,
 ) -> Security:
     """Return the Security of these values.
@@ -72,7 +74,10 @@ def check_security(
     elif keys is not None:
         table = MktTable(load(keys, notice=notice))
     dialect = _dialect(edo_kind, edo_units, edo_form)
-    if dialect is not None and (edo or ("strict" if protect in ("ao-dh", "ao-enc-dh") else "off")) == "off":
+    if (
+        dialect is not None
+        and (edo or ("strict" if protect in ("ao-dh", "ao-enc-dh") or syn_eos else "off")) == "off"
+    ):
         option = next(name for name, text in _spoken(edo_kind, edo_units, edo_form) if text is not None)
         raise Fault(option, "EDO is off: --edo strict or --edo lenient")
     try:
@@ -85,6 +90,7 @@ def check_security(
             accept_icmps=accept_icmps,
             rekey=DEFAULT if rekey is None else Renewal.parse(rekey),
             order=order,
+            syn_eos=SynEos() if syn_eos else None,
             placements=_names("placement", placement, ("auto",)),
             groups=_names("group", group, DEFAULT_GROUPS),
             suites=_names("suite", suite, ()) or None,

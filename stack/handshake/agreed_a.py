@@ -16,7 +16,7 @@ from edo.fast import read_options
 from edo.layout import lay_out
 from edo.messages import cut
 from edo.options import Options
-from edo.syneos import oob_payload, read_syn_ack
+from edo.syneos import MOST_WITH_MESSAGE, oob_payload, read_syn_ack
 
 from ..flow import Flow
 from ..run import RST, SYN, Run
@@ -66,7 +66,7 @@ class AgreedA(RoleA):
         )
         self._offered_eos = False
         self._peer_eno = b""
-        payload = oob_payload(cut(MessageKind.HELLO, self.agreement.hello))
+        payload = oob_payload(cut(MessageKind.HELLO, self.agreement.hello), MOST_WITH_MESSAGE)
         config = flow.connection.config
         limit = min(_OUT_OF_BAND_LIMIT, config.mtu - config.ip_header - 24)
         self._out_of_band: bytes | None = payload if len(payload) <= limit else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from ao.keys import Key
 from ao.reasons import AoDrop
 from edo.negotiation import EdoState
@@ -15,12 +17,25 @@ from ..seqnum import extend
 from ..states import State
 
 
+class SynEosSide(Protocol):
+    """SYN-EOS of one side, beside a handshake."""
+
+    def dress(self, run: Run, out: list[bytes]) -> None:
+        """Send a SYN or SYN-ACK that has EDO's offer and ENO among its options."""
+
+    def take(self, segment: Segment, number: int, key: Key | None, now: float) -> bool:
+        """Look at a segment whose options are read; False: the handshake is not to see it, or not yet."""
+
+    def advance(self, now: float) -> None:
+        """The handshake's ``next_deadline``, which it has set, has come."""
+
+
 class Handshake:
     """The handshake of a connection without keys: EDO's negotiation is all there is.
 
     ``fell_back``: keys were offered, and the connection went on plain. ``syn_ack_eno`` is the ENO option that a
     SYN-ACK carries, if any. ``settled``: segments need no longer be shown. ``ready``: connect or accept may return.
-    ``next_deadline`` in seconds of the stack's clock, None without a timer.
+    ``next_deadline`` in seconds of the stack's clock, None without a timer. ``syn_eos`` is SYN-EOS's part.
     """
 
     next_deadline: float | None = None
@@ -33,6 +48,7 @@ class Handshake:
         self.syn_ack_eno: bytes | None = None
         self.fell_back = False
         self._silent = False
+        self.syn_eos: SynEosSide | None = None
 
     def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """Take a segment that protection let pass: ``key`` it verified under, None for a clear one."""
@@ -43,12 +59,14 @@ class Handshake:
         flow = self.flow
         if not flow.read_behind(segment):
             return
+        if self.syn_eos is not None and not self.syn_eos.take(segment, number, key, now):
+            return
         connection = flow.connection
         edo = flow.edo
         if segment.flags & SYN:
             if connection.state is State.SYN_SENT and not segment.flags & RST:
                 if segment.flags & ACK:
-                    if extend(segment.ack, connection.snd_nxt) == connection.iss + 1:
+                    if connection.iss < extend(segment.ack, connection.snd_nxt) <= connection.snd_nxt:
                         edo.take_syn_ack(segment.options.edo_supported)
                         if self._silent:
                             remember(flow.stack, flow, SILENCE)
@@ -123,6 +141,9 @@ class Handshake:
                 run.options.eno = self.syn_ack_eno
             else:
                 run.options.edo_supported = self._offer(run)
+            if self.syn_eos is not None:
+                self.syn_eos.dress(run, out)
+                return
         self.flow.send(run, out)
 
     def _offer(self, run: Run) -> bool:
@@ -139,6 +160,8 @@ class Handshake:
 
     def advance(self, now: float) -> None:
         """Run the handshake's own timers."""
+        if self.syn_eos is not None:
+            self.syn_eos.advance(now)
 
     def doubt(self, now: float) -> None:
         """ICMP told of an error while the connection was opened."""

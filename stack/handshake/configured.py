@@ -14,7 +14,7 @@ from edo.plan import Plan
 
 from ..flow import Flow
 from ..protection import Protection, Verdict, locate_ao, verify
-from ..run import ACK, SYN, Run
+from ..run import ACK, RST, SYN, Run
 from ..sealer import Sealer
 from ..segment import Segment
 from .base import Handshake
@@ -122,11 +122,13 @@ class ConfiguredProtection(Protection):
         offset, octets = place
         key_id = segment.tcp[offset + 2]
         ring = self._ring
-        if ring is None or segment.flags & (SYN | ACK) == SYN:
+        # A SYN, or its OOB, which has none of the three: there is no ACK to tell of the other ISN.
+        alone = not segment.flags & (ACK | RST)
+        if ring is None or alone:
             mkt = self._table.incoming(self._pair, key_id)
             if mkt is None:
                 return AoDrop.ao_key_not_found
-            if segment.flags & (SYN | ACK) == SYN:
+            if alone:
                 syn_key = self._syn_key(mkt, segment, self._tallies.setdefault(mkt.recv_id, Tally()))
                 return verify(segment, segment.seq, syn_key, offset, octets, self._dialect)
             # SYN-SENT: a SYN-ACK, and nothing else, tells the peer's ISN.
@@ -183,12 +185,14 @@ class ConfiguredProtection(Protection):
             self._ring.limit(room)
 
     def seal(self, sealer: Sealer, run: Run, plan: Plan, room: int, out: list[bytes]) -> None:
-        if run.flags & (SYN | ACK) == SYN:
+        if not run.flags & (ACK | RST):
             sign = syn_send(self._mkt, self._pair, self._local_isn)
             sealer.seal(run, plan, room, out, sign, None, self._mkt.cover_options)
         elif self._ring is not None:
             key = self._ring.current
-            sealer.seal(run, plan, room, out, key.sign, key.encrypt, key.cover_options)
+            # What an OOB carries is no text.
+            encrypt = None if run.options.syn_eos else key.encrypt
+            sealer.seal(run, plan, room, out, key.sign, encrypt, key.cover_options)
         # Without the peer's ISN nothing but a SYN can be signed, and an unsigned segment would be dropped.
 
     def wipe(self) -> None:

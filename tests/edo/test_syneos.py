@@ -9,7 +9,7 @@ from edo.eno import syn_option
 from edo.fast import read_options
 from edo.messages import cut
 from edo.options import Fragment, Options
-from edo.syneos import is_oob, join, oob_payload, option, read_oob, read_syn_ack
+from edo.syneos import MOST_WITH_MESSAGE, is_oob, join, oob_payload, option, read_oob, read_syn_ack
 from edo.walk import walk
 from tests.edo.support import ACK, FIN, NOP, RST, SYN, SYN_EOS, TIMESTAMPS, long, segment, short, spans_of, values
 
@@ -53,17 +53,32 @@ def test_options_that_may_stand_once_may_not_stand_twice() -> None:
     assert read_oob(tcp, data_offset) is None
     tcp, data_offset = segment(SYN_EOS, bytes.fromhex("fe041234 fe041235"), 0)
     assert read_oob(tcp, data_offset) is not None
+    # Nor in the SYN and beside it, known or not; fragments of a message may.
+    unknown = bytes((200, 4, 1, 2))
+    syn, syn_offset = segment(unknown + cut(1, bytes(3))[0])
+    tcp, data_offset = segment(SYN_EOS, unknown, 0)
+    assert read_oob(tcp, data_offset, spans_of(syn, syn_offset)) is None
+    tcp, data_offset = segment(SYN_EOS, oob_payload(cut(1, bytes(3))), 0)
+    assert read_oob(tcp, data_offset, spans_of(syn, syn_offset)) is not None
 
 
-def test_the_joined_list_has_at_most_2048_octets() -> None:
-    with pytest.raises(ValueError, match="2048"):
-        oob_payload((bytes(2049),))
-    assert len(oob_payload((bytes(2047),))) == 2048
-    tcp, data_offset = segment(SYN_EOS, NOP * 2048, 0)
-    assert read_oob(tcp, data_offset) == []
-    assert read_oob(tcp, data_offset, 1) is None
-    tcp, data_offset = segment(SYN_EOS, NOP * 2049, 0)
+@pytest.mark.parametrize("kind", [19, 29])
+def test_what_signs_a_segment_is_not_joined(kind: int) -> None:
+    tcp, data_offset = segment(SYN_EOS, bytes((kind, 4, 0, 0)), 0)
     assert read_oob(tcp, data_offset) is None
+
+
+def test_the_joined_list_is_bounded() -> None:
+    with pytest.raises(ValueError, match="1024"):
+        oob_payload((bytes(1025),))
+    assert len(oob_payload((bytes(1023),))) == 1024
+    assert len(oob_payload((bytes(2047),), MOST_WITH_MESSAGE)) == 2048
+    tcp, data_offset = segment(SYN_EOS, NOP * 1024, 0)
+    assert read_oob(tcp, data_offset) == []
+    assert read_oob(tcp, data_offset, [(2, -1, 20, 4)]) is None
+    tcp, data_offset = segment(SYN_EOS, NOP * 2048, 0)
+    assert read_oob(tcp, data_offset) is None
+    assert read_oob(tcp, data_offset, most=MOST_WITH_MESSAGE) == []
 
 
 # --- S2: one list ---
@@ -71,10 +86,12 @@ def test_the_joined_list_has_at_most_2048_octets() -> None:
 
 def test_the_syns_options_and_those_of_the_payload_are_one_list() -> None:
     syn = Options(mss=1460, ts_val=1, ts_ecr=0, eno=syn_option(), syn_eos=True)
-    more = Options(wscale=7, sack_permitted=True, edo_supported=True, ke=(Fragment(1, 1, 0, b"x"),))
+    more = Options(wscale=7, sack_permitted=True, edo_supported=True, ke=(Fragment(1, 1, 0, b"x"),), user_timeout=9)
+    more.fast_open, more.fast_open_experimental = b"cook", True
     joined = join(syn, more)
     assert joined is not None
     expected = values(syn) | {"wscale": 7, "sack_permitted": True, "edo_supported": True, "ke": values(more)["ke"]}
+    expected |= {"fast_open": b"cook", "fast_open_experimental": True, "user_timeout": 9}
     assert values(joined) == expected
     swapped = join(more, syn)
     assert swapped is not None
@@ -91,6 +108,8 @@ def test_the_syns_options_and_those_of_the_payload_are_one_list() -> None:
         {"eno": b"\x45\x02"},
         {"edo_supported": True},
         {"syn_eos": True},
+        {"fast_open": b""},
+        {"user_timeout": 0},
     ],
 )
 def test_what_may_stand_once_is_not_in_both(twice: dict[str, object]) -> None:

@@ -56,6 +56,11 @@ def call(*arguments: str) -> Result:
         ([*SERVE, "--protect", "ao-enc-dh", "--edo", "off"], "--edo: ao-enc-dh needs extended options"),
         ([*SERVE, "--edo", "on"], "--edo: 'on' is not one of"),
         ([*SERVE, "--policy", "never"], "--policy: 'never' is not one of require, prefer"),
+        ([*SERVE, "--syn-eos", "--edo", "off"], "--syn-eos: it brings EDO with it, so EDO cannot be off"),
+        (
+            [*SERVE, "--syn-eos", "--protect", "ao-enc-dh"],
+            "--syn-eos: modes none, ao and ao-enc have it, not ao-enc-dh",
+        ),
         ([*SERVE, "--accept-icmps"], "--accept-icmps: without protection no ICMP error is ignored"),
         ([*SERVE, "--confirm", "late"], "--confirm: 'late' is not one of early, wait"),
         ([*SERVE, "--placement", "compact"], "--placement: 'compact' is not one of auto, syn, late"),

@@ -136,6 +136,11 @@ def test_icmp_is_believed_where_the_file_says_so(tmp_path: Path) -> None:
     assert load(path).forwards[0].security.accept_icmps
 
 
+def test_syn_eos_where_the_file_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path, changed('"ao-enc-dh"', '"none"\nsyn_eos = true'))
+    assert load(path).forwards[0].security.syn_eos is not None
+
+
 def test_keys_beside_the_file(tmp_path: Path) -> None:
     content = load(keyed(tmp_path, '[[mkt]]\nsend_id = 1\nrecv_id = 2\nsecret = "s"\n'))
     keys = content.forwards[0].security.keys

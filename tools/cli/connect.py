@@ -86,6 +86,7 @@ def connect(
     rekey: options.Rekey = None,
     method: options.Method = None,
     syn_option: options.SynOption = None,
+    syn_eos: options.SynEosOption = False,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     json: options.Json = False,
@@ -103,7 +104,18 @@ def connect(
     link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
-        protect, policy, edo, dialect, keys, placement, group, suite, confirm, accept_icmps, rekey=rekey
+        protect,
+        policy,
+        edo,
+        dialect,
+        keys,
+        placement,
+        group,
+        suite,
+        confirm,
+        accept_icmps,
+        rekey=rekey,
+        syn_eos=syn_eos,
     )
     security = options.with_method(security, method, syn_option)
     running.require_device()

@@ -27,7 +27,7 @@ One key a line in the file; listen and connect are kernel:ADDR:PORT and stack:AD
 Other keys of tun: name, netns, mtu, congestion.
 
 Other keys of a forward: name, source (ADDR or ADDR:PORT), policy, placement, group, suite, order, confirm, edo,
-edo_kind, edo_units, edo_form, keys, accept_icmps.
+edo_kind, edo_units, edo_form, keys, accept_icmps, syn_eos.
 
 SIGINT or SIGTERM ends it with status 0."""
 

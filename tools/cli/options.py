@@ -13,6 +13,7 @@ from ao.keyfile import KeyFileError
 from stack.congestion import CONTROLLERS
 from stack.security import CONFIRMS, ORDERS, PLACEMENTS, PROTECTIONS, Security
 from stack.syn_space import METHODS, SynSpace
+from stack.syneos import SynEos
 
 from ..link import Fault, Link, check_link
 from ..protect import check_security
@@ -202,7 +203,16 @@ SynOption = Annotated[
     typer.Option(
         "--syn-option",
         metavar="HEX",
-        help="An option of your own for the SYN or SYN-ACK, Kind and Length first; repeatable.",
+        help="An option of your own for the SYN or SYN-ACK, Kind and Length first; repeatable; with --method or "
+        "--syn-eos.",
+        rich_help_panel=_SPACE,
+    ),
+]
+SynEosOption = Annotated[
+    bool,
+    typer.Option(
+        "--syn-eos",
+        help="Send what a SYN has no room for in a segment beside it (SYN-EOS), or take it; brings EDO.",
         rich_help_panel=_SPACE,
     ),
 ]
@@ -263,6 +273,7 @@ def security(
     *,
     rekey: str | None = None,
     order: str = "peer",
+    syn_eos: bool = False,
 ) -> Security:
     """Return the checked protection options; ``dialect`` is kind, units and form of EDO."""
     edo_kind, edo_units, edo_form = dialect
@@ -282,6 +293,7 @@ def security(
             accept_icmps=accept_icmps,
             rekey=rekey,
             order=order,
+            syn_eos=syn_eos,
             notice=notice,
         )
     except Fault as fault:
@@ -292,10 +304,10 @@ def security(
 
 def with_method(security: Security, method: str | None, options: list[str] | None) -> Security:
     """The protection with a method for options that do not fit a SYN, if one was asked for."""
-    if method is None:
-        if options:
-            wrong("--syn-option: needs --method")
+    if method is None and not options:
         return security
+    if method is None and security.syn_eos is None:
+        wrong("--syn-option: needs --method or --syn-eos")
     found = []
     for text in options or ():
         try:
@@ -303,9 +315,12 @@ def with_method(security: Security, method: str | None, options: list[str] | Non
         except ValueError:
             wrong(f"--syn-option: {text!r} is not hexadecimal")
     try:
+        if method is None:
+            return replace(security, syn_eos=SynEos(tuple(found)))
         return replace(security, syn_space=SynSpace(method, tuple(found)))
     except ValueError as error:
         what, _, text = str(error).partition(": ")
+        what = what.replace("syn_eos", "syn_option")
         wrong(f"--{'syn-option' if what.startswith('syn_option') else what}: {text}")
 
 

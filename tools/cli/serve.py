@@ -78,6 +78,7 @@ def serve(
     rekey: options.Rekey = None,
     method: options.Method = None,
     syn_option: options.SynOption = None,
+    syn_eos: options.SynEosOption = False,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     json: options.Json = False,
@@ -100,6 +101,7 @@ def serve(
         accept_icmps,
         rekey=rekey,
         order=order,
+        syn_eos=syn_eos,
     )
     security = options.with_method(security, method, syn_option)
     running.require_device()
