@@ -30,6 +30,7 @@ from .sealer import Sealer
 from .segment import Segment
 from .seqnum import extend
 from .states import State
+from .upgraded import lay as lay_upgraded
 from .variables import LEGACY_SACK_ROOM
 
 _DATA_FLAGS = ~PSH
@@ -42,7 +43,7 @@ class Flow:
 
     ``drops`` counts segments by the reason for which they were dropped, ``damaged`` those that show that EDO is not
     safe here; ``over``: the stack has forgotten the flow; ``overhead``: option octets of each data segment (-1: not
-    known). All times are seconds of the stack's clock.
+    known); ``upgraded``: segments leave as SEG-U, None where none is taken. Times are seconds of the stack's clock.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Flow:
         "sealer",
         "stack",
         "started",
+        "upgraded",
     )
 
     handshake: Shaking
@@ -92,6 +94,7 @@ class Flow:
         self.over = False
         self.damaged = 0
         self.scheduled: float | None = None
+        self.upgraded: bool | None = None
         self._runs: list[Run] = []
         self._merged: Run | None = None
         self.overhead = -1
@@ -409,6 +412,8 @@ class Flow:
         length: int = 0,
     ) -> Plan:
         """Lay out the header with which a run of ``length`` octets with ``options`` and ``flags`` goes."""
+        if self.upgraded:
+            return lay_upgraded(options, riders)
         answers = self._answers_extended
         protection = protection or self.protection
         return space.lay(self.edo, protection, options, flags, riders, answers_extended=answers, length=length)

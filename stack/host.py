@@ -18,7 +18,7 @@ from edo.fast import read_options
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
-from . import connectionless, dial, icmp, icmp_errors
+from . import connectionless, dial, icmp, icmp_errors, upgraded
 from .alarms import Alarms
 from .attempt import Attempt
 from .batch import Batch, Checksum, Octets
@@ -276,7 +276,7 @@ class Stack:
             self._drop(flow, "bad_checksum")
             return
         spans = walk(tcp, _FIXED_HEADER, segment.data_offset) if segment.sound else None
-        if spans is None:
+        if spans is None and (spans := upgraded.find(segment, flow, self._listener(key))) is None:
             self._drop(flow, EdoDrop.MALFORMED_OPTION)
             return
         segment.spans = spans

@@ -100,6 +100,7 @@ class Carrier(Timed, Protocol):
     announced: bool
     started: float
     accept_icmps: bool
+    upgraded: bool | None
 
     def receive(self, segment: Segment, now: float) -> None:
         """Take one segment."""

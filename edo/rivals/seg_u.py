@@ -52,6 +52,19 @@ def header_end(tcp: memoryview) -> int | None:
     return end if HEADER + PREFIX <= end <= len(tcp) else None
 
 
+def laid_upgraded(part: Part, wants: Sequence[Want], space: Space, payload: int = 0) -> Laid:
+    """A segment of this form, whatever fits an ordinary one."""
+    least = 0 if part in (Part.SYN, Part.SYN_ACK) else LEAST_PAYLOAD
+    area = min(MOST_OPTIONS, space.segment - HEADER - PREFIX - least - 3)
+    options = pieces_of(fit(wants, area)[0], Zone.BEHIND)
+    options += padding(options, Zone.BEHIND)
+    head = prefix(sum(len(piece.octets) for piece in options))
+    before = (Piece(Zone.BEHIND, "Length", head[:1]), Piece(Zone.BEHIND, "reserved", head[1:]), *options)
+    room = room_left(space, before, payload)
+    sender = "server" if part is Part.SYN_ACK else "client"
+    return Laid(part, sender, FLAGS[part], 0, before, room, payload=payload, note="Data Offset 0")
+
+
 class SegU(Method):
     """No packet more if the peer knows it; the header of every segment has room for 1,016 octets."""
 
@@ -65,20 +78,8 @@ class SegU(Method):
         sizes = (sum(len(want.octets) for want in wants) for wants in (wanted.syn, wanted.syn_ack, wanted.data))
         if part in (Part.BESIDE, Part.ANSWER) or all(size <= MOST_INSIDE for size in sizes):
             return _LEGACY.lay_out(part, wanted, space, payload)
-        wants: Sequence[Want] = {Part.SYN: wanted.syn, Part.SYN_ACK: wanted.syn_ack}.get(part, wanted.data)
-        least = 0 if part in (Part.SYN, Part.SYN_ACK) else LEAST_PAYLOAD
-        area = min(MOST_OPTIONS, space.segment - HEADER - PREFIX - least - 3)
-        options = pieces_of(fit(wants, area)[0], Zone.BEHIND)
-        options += padding(options, Zone.BEHIND)
-        head = prefix(sum(len(piece.octets) for piece in options))
-        before = (
-            Piece(Zone.BEHIND, "Length", head[:1]),
-            Piece(Zone.BEHIND, "reserved", head[1:]),
-            *options,
-        )
-        room = room_left(space, before, payload)
-        sender = "server" if part is Part.SYN_ACK else "client"
-        return Laid(part, sender, FLAGS[part], 0, before, room, payload=payload, note="Data Offset 0")
+        wants = {Part.SYN: wanted.syn, Part.SYN_ACK: wanted.syn_ack}.get(part, wanted.data)
+        return laid_upgraded(part, wants, space, payload)
 
     def read(self, part: Part, tcp: memoryview, space: Space) -> Reading | EdoDrop:
         if len(tcp) < HEADER or tcp[12] >> 4:

@@ -12,6 +12,7 @@ from ..base import Handshake
 from .aggregated import AggregatedClient, AggregatedServer
 from .base import RivalHandshake
 from .four_way import FourWayClient, FourWayServer
+from .seg_u import SegUClient, SegUServer
 
 
 def active(flow: Flow, settings: SynSpace) -> Handshake:
@@ -27,8 +28,13 @@ def passive(flow: Flow, security: Security, segment: Segment) -> Handshake:
     return _SERVERS[settings.method](flow, settings, segment)
 
 
-_CLIENTS: dict[str, type[RivalHandshake]] = {"four-way": FourWayClient, "aggregated": AggregatedClient}
+_CLIENTS: dict[str, type[RivalHandshake]] = {
+    "four-way": FourWayClient,
+    "aggregated": AggregatedClient,
+    "seg-u": SegUClient,
+}
 _SERVERS: dict[str, Callable[[Flow, SynSpace, Segment], Handshake]] = {
     "four-way": FourWayServer,
     "aggregated": AggregatedServer,
+    "seg-u": SegUServer,
 }
