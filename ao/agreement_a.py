@@ -28,9 +28,9 @@ class AgreementA(Role):
 
     ``isn`` is S_A (32 bits), ``eno`` the whole TCP-ENO option of the SYN, ``suites`` and ``groups`` (codes) are in
     order of preference; the share sent is of the first group; ``tickets`` (16 octets each) go with it. ``flags``
-    are this side's permissions, and, once there are keys, those of both sides. ``random`` is called for the hello's
-    32 octets, then for the share, and again for the share of a second hello. Raises ValueError for an empty list
-    and for what is not available.
+    are this side's permissions, and, once there are keys, those of both sides; ``demanded`` are those that B has
+    to give. ``random`` is called for the hello's 32 octets, then for the share, and again for the share of a second
+    hello. Raises ValueError for an empty list and for what is not available.
 
     ``hello`` is the first hello; ``sending`` is the message to be repeated until B answers, with its kind.
     """
@@ -47,8 +47,9 @@ class AgreementA(Role):
         flags: int,
         random: Random,
         tickets: Sequence[bytes] = (),
+        demanded: int = 0,
     ) -> None:
-        super().__init__(suites, groups, flags, random)
+        super().__init__(suites, groups, flags, random, demanded)
         self._isn = isn
         fresh = random(32)
         self._own = GROUPS[groups[0]].generate(random)
@@ -95,6 +96,7 @@ class AgreementA(Role):
         if answer.version != VERSION:
             raise Refusal(RefuseReason.VERSION)
         check_copies(answer, ends)
+        self._check_flags(answer.flags)
         if answer.suite not in self._suites:
             raise Refusal(RefuseReason.SUITE)
         if answer.group not in (self._sent.group, NO_GROUP):

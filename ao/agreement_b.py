@@ -27,9 +27,9 @@ class AgreementB(Role):
     """The passive opener's part: it takes a hello, a second one after its retry, and a refusal of its answer.
 
     ``suites`` and ``groups`` (codes) are what it accepts; A's order decides unless ``own_order``. ``flags`` are
-    this side's permissions and, once answered, those of both sides. ``random`` is called when a hello is accepted:
-    for the answer's 32 octets, then for the share. Raises ValueError for an empty list and for what is not
-    available.
+    this side's permissions and, once answered, those of both sides; ``demanded`` are those that A has to give.
+    ``random`` is called when a hello is accepted: for the answer's 32 octets, then for the share. Raises ValueError
+    for an empty list and for what is not available.
 
     ``sending`` is the message to be repeated until A has gone on, with its kind: the retry, then the answer. While
     A is ``unproven``, so that anybody may have sent the hello, a group whose shares cost much is refused (5).
@@ -45,8 +45,9 @@ class AgreementB(Role):
         flags: int,
         random: Random,
         own_order: bool = False,
+        demanded: int = 0,
     ) -> None:
-        super().__init__(suites, groups, flags, random)
+        super().__init__(suites, groups, flags, random, demanded)
         self.answer: bytes | None = None
         self.sending: tuple[MessageKind, bytes] | None = None
         self.unproven = False
@@ -93,6 +94,7 @@ class AgreementB(Role):
         if hello.version < VERSION:
             raise Refusal(RefuseReason.VERSION)
         check_copies(hello, ends)
+        self._check_flags(hello.flags)
         suite = self._choose_suite(hello)
         if (hello.group == NO_GROUP) != (not hello.share):
             raise Refusal(RefuseReason.SHARE)

@@ -46,7 +46,7 @@ class Flag:
 
 
 class MessageKind(IntEnum):
-    """Message kinds; 7, the report, is not a message of the agreement."""
+    """Message kinds; 7, the report, is not a message of the agreement (``ao.report``)."""
 
     HELLO = 1
     ANSWER = 2
@@ -54,6 +54,7 @@ class MessageKind(IntEnum):
     SECOND_HELLO = 4
     REKEY = 5
     REKEY_ANSWER = 6
+    REPORT = 7
     REFUSE = 8
 
 

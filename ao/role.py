@@ -75,11 +75,24 @@ def _check_offer(suites: Sequence[Suite], groups: Sequence[int]) -> None:
 
 
 class Role:
-    """The offer, the peer's messages that stand, and the keys."""
+    """The offer, the peer's messages that stand, and the keys; the peer has to permit the flags ``demanded``."""
 
-    __slots__ = ("_groups", "_own", "_random", "_schedule", "_standing", "_suites", "flags", "group", "suite")
+    __slots__ = (
+        "_demanded",
+        "_groups",
+        "_own",
+        "_random",
+        "_schedule",
+        "_standing",
+        "_suites",
+        "flags",
+        "group",
+        "suite",
+    )
 
-    def __init__(self, suites: Sequence[Suite], groups: Sequence[int], flags: int, random: Random) -> None:
+    def __init__(
+        self, suites: Sequence[Suite], groups: Sequence[int], flags: int, random: Random, demanded: int = 0
+    ) -> None:
         _check_offer(suites, groups)
         self._suites = tuple(Suite(*suite) for suite in suites)
         self._groups = tuple(groups)
@@ -89,6 +102,7 @@ class Role:
         # Of each kind the message that stands, and what a repetition of it gets.
         self._standing: dict[int, tuple[bytes, Outcome]] = {}
         self.flags = flags & Flag.KNOWN
+        self._demanded = demanded
         self.suite: Suite | None = None
         self.group: int | None = None
 
@@ -112,6 +126,11 @@ class Role:
             again = Outcome(OutcomeKind.repeated, reply=outcome.reply, reply_kind=outcome.reply_kind)
         self._standing[kind] = (message, again)
         return outcome
+
+    def _check_flags(self, flags: int) -> None:
+        """Refuse a peer that does not permit what is demanded."""
+        if self._demanded & ~flags:
+            raise Refusal(RefuseReason.POLICY)
 
     def _settle(self, suite: Suite, group: int, flags: int) -> None:
         self.suite = suite

@@ -11,8 +11,6 @@ from .ports import Carrier, FlowKey
 class Connected(Protocol):
     """What has connections."""
 
-    now: float
-
     @property
     def flows(self) -> Mapping[FlowKey, Carrier]:
         """The connections."""
@@ -30,7 +28,7 @@ def connections(stack: Connected, address: bytes | None = None) -> Iterator[Carr
 
 def rekey(stack: Connected, address: bytes | None = None) -> list[Carrier]:
     """Have new keys agreed on for the connections of ``connections``; those on which that can be."""
-    asked = [flow for flow in connections(stack, address) if flow.handshake.rekey(stack.now)]
+    asked = [flow for flow in connections(stack, address) if flow.handshake.rekey()]
     for flow in asked:
         stack.touch(flow)
     return asked

@@ -167,7 +167,7 @@ class Attempt:
         Raises TcpError, EOPNOTSUPP, where the keys were not agreed on, or one side permits no rekeying or has
         refused it.
         """
-        if self._end or not self.flow.handshake.rekey(self.stack.now):
+        if self._end or not self.flow.handshake.rekey():
             raise TcpError(errno.EOPNOTSUPP, "no new keys can be agreed on for this connection")
         self.stack.touch(self.flow)
 
@@ -263,6 +263,7 @@ class Attempt:
             "syn_eos": facts.syn_eos,
             "session_id": facts.session_id,
             "authenticated": facts.authenticated,
+            "path": facts.path,
         }
 
     def report(self) -> dict[str, object]:
@@ -294,7 +295,7 @@ class Attempt:
             "ao": ao_counters.of_connection(self.flow) if self.flow.protection.tallies else None,
             "session_id": security["session_id"],
             "authenticated": security["authenticated"],
-            "path": None,
+            "path": security["path"],
             "seconds": round(end - self.started, 6),
             "error": None if self.error is None else str(self.error.strerror or self.error),
         }

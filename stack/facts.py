@@ -20,6 +20,7 @@ class Facts:
         "mac",
         "method",
         "mode",
+        "path",
         "peer_options",
         "placement",
         "requested",
@@ -39,6 +40,8 @@ class Facts:
         self.generation: int | None = None
         self.session_id: str | None = None
         self.syn_eos: str | None = None
+        # What a path did to our SYN or SYN-ACK, by the peer's report; None where there was none.
+        self.path: list[dict[str, str]] | None = None
         self.authenticated = False
         self.method: str | None = None
         self.peer_options: tuple[bytes, ...] = ()

@@ -66,7 +66,7 @@ class Shaking(Protocol):
     def exchange(self, segment: Segment, key: Key, now: float) -> None:
         """Take the key-exchange options of a segment whose MAC was good."""
 
-    def rekey(self, now: float) -> bool:
+    def rekey(self) -> bool:
         """Have new keys agreed on, where that can be."""
 
     def dress(self, run: Run, now: float, out: list[bytes]) -> None:

@@ -68,7 +68,9 @@ class Security:
     ``md5_keys`` those of mode ``md5``, which may have ``keys`` too: a peer that matches both gets TCP-AO, and only
     that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
     ``order`` own: as a listener, its own order of groups and suites decides, not the peer's.
-    ``rekey``: when agreed keys are made anew, None for never (profile.md §7).
+    ``reports``: each side tells the other what it saw of its SYN; with ``strict_syn`` nothing is completed before
+    the peer has, and what was altered of it ends the connection (profile.md §8). ``rekey``: when agreed keys are
+    made anew, None for never (profile.md §7).
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
     ignore (RFC 5925 §7.8). ``syn_eos``: SYN-EOS is used, or taken, in modes ``none``, ``ao`` and ``ao-enc``; it
     brings EDO with it, and the SYN offers EDO for the case that it fails only where ``edo`` is named as well; where
@@ -89,6 +91,8 @@ class Security:
     accept_icmps: bool = False
     rekey: Renewal | None = RENEWAL
     syn_eos: SynEos | None = None
+    reports: bool = True
+    strict_syn: bool = False
     dialect: Dialect | None = None
     syn_space: SynSpace | None = None
 
@@ -132,6 +136,8 @@ class Security:
             raise ValueError(f"method: one of {self.syn_space.method} and syn-eos, not both")
         if not self.keyed and self.keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
+        if self.strict_syn and not (self.agrees and self.reports):
+            raise ValueError("strict_syn: it needs agreed keys and reports")
         if self.rekey != RENEWAL and not self.agrees:
             raise ValueError(f"rekey: protection {self.protect!r} agrees on no keys")
         if self.keys is not None:
@@ -203,4 +209,6 @@ class Security:
     @property
     def waits(self) -> bool:
         """Whether connect and accept return only after the peer's first good MAC (profile.md §2)."""
+        if self.strict_syn:
+            return True
         return self.confirm == "wait" if self.confirm is not None else self.policy == "prefer"

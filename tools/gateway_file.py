@@ -36,6 +36,7 @@ _FORWARD_KEYS: Final = {
     "accept_icmps": bool,
     "rekey": str,
     "syn_eos": bool,
+    "strict_syn": bool,
 }
 _TYPES: Final = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
 
@@ -195,6 +196,7 @@ class _Reader:
                 accept_icmps=table.get("accept_icmps", False),
                 rekey=table.get("rekey"),
                 syn_eos=table.get("syn_eos", False),
+                strict_syn=table.get("strict_syn", False),
                 notice=self._notice,
             )
         except Fault as fault:

@@ -18,17 +18,21 @@ from ..flow import Flow
 from ..run import ACK, RST, SYN, Run, head_of
 from ..segment import Segment
 from .rekeying import Renewer
+from .report import Reporter
 
 # What the peer may say under the MAC.
-_KINDS: Final = frozenset({MessageKind.REKEY, MessageKind.REKEY_ANSWER, MessageKind.REFUSE})
+_REKEYING: Final = frozenset({MessageKind.REKEY, MessageKind.REKEY_ANSWER, MessageKind.REFUSE})
 _NEVER: Final = math.inf
 
 
 class Shown(Protocol):
-    """A handshake that decides whether it is shown segments."""
+    """A handshake: it decides whether it is shown segments, and hears of what a report says."""
 
     settled: bool
     next_deadline: float | None
+
+    def reported(self, now: float) -> None:
+        """The peer's report came, or did not come in time."""
 
 
 class Afterwards:
@@ -38,6 +42,7 @@ class Afterwards:
         self._flow = flow
         self._handshake = handshake
         self._waiting: dict[MessageKind, tuple[int, bytes]] = {}
+        self.reporter: Reporter | None = None
         self.renewer: Renewer | None = None
 
     def begin(self, renewer: Renewer) -> None:
@@ -68,20 +73,29 @@ class Afterwards:
         renewer = self.renewer
         if renewer is None:
             return
-        if not renewer.permitted:
-            self._flow.drop(AoDrop.ke_malformed)
-            return
+        kinds = self._kinds(renewer)
         under = renewer.generation_of(key)
         inbox = renewer.inbox(under)
-        took = inbox.take(segment.options.ke, _KINDS)
+        took = inbox.take(segment.options.ke, kinds)
         if took is None:
             self._flow.drop(AoDrop.ke_malformed)
             return
         for kind, result in took:
             message = inbox.message(kind)
-            if message is not None and result is not Took.MORE:
+            if message is None or result is Took.MORE:
+                continue
+            if kind != MessageKind.REPORT:
                 renewer.take(MessageKind(kind), message, result, under, now)
+            elif self.reporter is None or not self.reporter.take(message, now):
+                self._flow.drop(AoDrop.ke_malformed)
+            else:
+                self._handshake.reported(now)
         self.rearm()
+
+    def _kinds(self, renewer: Renewer) -> frozenset[MessageKind]:
+        """What the peer may say: flags are permissions (profile.md §4)."""
+        kinds = _REKEYING if renewer.permitted else frozenset[MessageKind]()
+        return kinds if self.reporter is None else kinds | {MessageKind.REPORT}
 
     # --- out ---------------------------------------------------------------------------------------------
 
@@ -100,10 +114,7 @@ class Afterwards:
     def dress(self, run: Run, out: list[bytes]) -> None:
         """Send a run of the connection, and what waits with it."""
         flow = self._flow
-        if not self._waiting or run.flags & (SYN | RST):
-            flow.send(run, out)
-            return
-        parts = self._parts(run)
+        parts = [] if run.flags & (SYN | RST) else self._parts(run)
         if parts and self._rides(run, parts[0]):
             riders = parts.pop(0)
             first, rest = head_of(run, max(self._room(run, riders), 1))
@@ -118,19 +129,33 @@ class Afterwards:
 
     def _parts(self, run: Run) -> list[tuple[bytes, ...]]:
         """What waits as whole options, by segment; a message is not sent under another key than it was made for."""
-        assert self.renewer is not None
-        sending = self.renewer.sending
-        points = self._flow.edo.dialect.points
+        reporter = self.reporter
+        reports = reporter is not None and reporter.busy
+        if not (self._waiting or reports):
+            return []
         connection = self._flow.connection
+        points = self._flow.edo.dialect.points
         header = self._flow.plan(run.options, ACK).header_octets
         area = min(connection.path_mtu_octets - connection.config.ip_header - header, connection.peer_mss) & ~3
-        parts: list[tuple[bytes, ...]] = []
-        for kind, (generation, message) in self._waiting.items():
-            if generation == sending:
-                whole = cut(kind, message, points=points)
-                one = sum(map(len, whole)) <= area
-                parts.extend([whole] if one else spread(kind, message, area, points=points))
+        sending = 0 if self.renewer is None else self.renewer.sending
+        messages = [(kind, message) for kind, (of, message) in self._waiting.items() if of == sending]
         self._waiting.clear()
+        if reporter is not None and reports:
+            messages.append((MessageKind.REPORT, reporter.message()))
+        parts: list[tuple[bytes, ...]] = []
+        room = 0
+        for kind, message in messages:
+            whole = cut(kind, message, points=points)
+            size = sum(map(len, whole))
+            if size <= room:
+                parts[-1] += whole
+                room -= size
+            elif size <= area:
+                parts.append(whole)
+                room = area - size
+            else:
+                parts.extend(spread(kind, message, area, points=points))
+                room = 0
         return parts
 
     def _room(self, run: Run, riders: tuple[bytes, ...]) -> int:
@@ -151,12 +176,17 @@ class Afterwards:
         """Run what is due."""
         if self.renewer is not None:
             self.renewer.advance(now)
+        if self.reporter is not None:
+            self.reporter.advance(now)
+            if self.reporter.fault is not None:
+                self._handshake.reported(now)
         self.rearm()
 
     def rearm(self) -> None:
         """Set when this has to be called again, and whether segments are to be shown."""
-        renewer = self.renewer
-        handshake = self._handshake
-        at = _NEVER if renewer is None else renewer.next_deadline
-        handshake.next_deadline = None if at == _NEVER else at
-        handshake.settled = not self._waiting and (renewer is None or not renewer.asks)
+        renewer, reporter = self.renewer, self.reporter
+        if renewer is None:
+            return
+        at = renewer.next_deadline if reporter is None else min(renewer.next_deadline, reporter.next_deadline)
+        self._handshake.next_deadline = None if at == _NEVER else at
+        self._handshake.settled = not (self._waiting or renewer.asks or (reporter is not None and reporter.busy))

@@ -24,6 +24,7 @@ from ao.traffic_keys import SocketPair
 from edo.messages import Inbox, Took, spread
 from edo.options import Options
 
+from .. import closing
 from ..events import TcpError
 from ..flow import Flow
 from ..protection import Protection
@@ -35,6 +36,7 @@ from .afterwards import Afterwards
 from .agreed_protection import AgreedProtection
 from .base import Handshake
 from .rekeying import Renewer
+from .report import Reporter
 from .sighting import Sighting, of_packet
 from .stages import REASONS, Kind, Stage, with_eno
 
@@ -83,8 +85,14 @@ class Agreed(Handshake):
 
     @property
     def flags(self) -> int:
-        """What this side permits: addresses and ports outside keys and MACs, and new keys unless that is off."""
-        return Flag.NAT | (0 if self.security.rekey is None else Flag.REKEYING)
+        """What this side permits: addresses and ports outside keys and MACs, and what is not off."""
+        reports = Flag.REPORTS if self.security.reports else 0
+        return Flag.NAT | reports | (0 if self.security.rekey is None else Flag.REKEYING)
+
+    @property
+    def demanded(self) -> int:
+        """What the peer has to permit."""
+        return Flag.REPORTS if self.security.strict_syn else 0
 
     # --- segments in -------------------------------------------------------------------------------------
 
@@ -103,8 +111,6 @@ class Agreed(Handshake):
             self.flow.drop(AoDrop.clear_segment)
             return
         getattr(self, action)(segment, number, key, now)
-        if key is not None and segment.options.ke:
-            self.after.exchange(segment, key, now)
 
     def clear(self, segment: Segment, number: int, now: float) -> None:
         self.after.clear(segment, number, now)
@@ -215,7 +221,7 @@ class Agreed(Handshake):
         run = self.flow.connection.segment(ACK, seq)
         if self.eno_due:
             run.options = with_eno(run.options)
-        self.flow.send(run, self.flow.stack.out)
+        self.after.dress(run, self.flow.stack.out)
 
     # --- the repeat timer --------------------------------------------------------------------------------
 
@@ -284,16 +290,18 @@ class Agreed(Handshake):
         """From now on every segment goes out under the keys."""
         self.flow.protection = protection
         self.flow.connection.hold_data = False
+        if self.agreement.flags & Flag.REPORTS:
+            self.after.reporter = Reporter(self.flow, self.seen, self.sent, strict=self.security.strict_syn)
 
-    def confirm(self) -> None:
+    def confirm(self, segment: Segment, key: Key, now: float) -> None:
         """The peer's first good MAC came: only protected segments from now on, in both directions."""
         self.stage = Stage.CONFIRMED
         self.eno_due = False
         self.stop_repeating()
         self.agreement.wipe()
         self.flow.edo.accepted(True)
-        self.settled = True
-        self.ready = True
+        # What insists on a report waits for it.
+        self.ready = not self.security.strict_syn
         protection = self.flow.protection
         agreement = self.agreement
         assert isinstance(protection, AgreedProtection)
@@ -311,11 +319,29 @@ class Agreed(Handshake):
             )
         )
         if self._wants_keys:
-            self.rekey(self.flow.stack.now)
+            self.rekey()
+        if segment.options.ke:
+            self.after.exchange(segment, key, now)
 
-    def rekey(self, now: float) -> bool:
+    def reported(self, now: float) -> None:
+        """The peer's report came, or a side that insists on it waited in vain (profile.md §8)."""
+        reporter = self.after.reporter
+        assert reporter is not None
+        if reporter.differences is not None:
+            self.facts.path = [difference.row() for difference in reporter.differences]
+        connection = self.flow.connection
+        if reporter.fault is not None:
+            connection.now = now
+            connection.send_reset(connection.snd_nxt)
+            closing.fail(connection, errno.EPROTO, reporter.fault)
+            reporter.fault = None
+        elif not self.ready:
+            self.ready = True
+            self.flow.settle(now)
+
+    def rekey(self) -> bool:
         if self.after.renewer is not None:
-            return self.after.renewer.ask(now)
+            return self.after.renewer.ask()
         # Not before the peer has shown that it has the first keys.
         self._wants_keys = self.stage is not Stage.PLAIN and self.security.rekey is not None
         return self._wants_keys

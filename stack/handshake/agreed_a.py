@@ -63,6 +63,7 @@ class AgreedA(RoleA):
             groups=tuple(GROUPS_BY_NAME[name].code for name in security.groups),
             flags=self.flags,
             random=random,
+            demanded=self.demanded,
         )
         self._offered_eos = False
         self._peer_eno = b""

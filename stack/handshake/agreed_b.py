@@ -98,6 +98,7 @@ class AgreedB(RoleB):
             flags=self.flags,
             random=self._random,
             own_order=self.security.order == "own",
+            demanded=self.demanded,
         )
 
     def _take(self, kind: MessageKind, message: bytes) -> Outcome:

@@ -124,7 +124,7 @@ class Handshake:
     def exchange(self, segment: Segment, key: Key, now: float) -> None:
         """Key-exchange options of a segment with a good MAC say nothing where no keys were agreed on."""
 
-    def rekey(self, now: float) -> bool:
+    def rekey(self) -> bool:
         """Have new keys agreed on as soon as that is possible; False where it is not (profile.md §7)."""
         return False
 

@@ -184,12 +184,12 @@ class Renewer:
 
     # --- out ---------------------------------------------------------------------------------------------
 
-    def ask(self, now: float) -> bool:
+    def ask(self) -> bool:
         """Have new keys agreed on as soon as that is possible; False where it never is."""
         if not self.permitted or self._rekeying.ended or not self._lives:
             return False
-        self.wanted = True
-        self.try_start(now)
+        # Not at once: who asks may not know the time.
+        self._due_at = -_NEVER
         self._carriage.rearm()
         return True
 
@@ -269,8 +269,9 @@ class Renewer:
         if by_time and self._began == (connection.snd_nxt, connection.rcv_nxt):
             self._limits.insert(0, self._renewal.octets)
             self._protection.send_limit, self._protection.receive_limit = self._began
-        else:
-            self.ask(now)
+        elif self.permitted and self._lives:
+            self.wanted = True
+            self.try_start(now)
 
     @property
     def next_deadline(self) -> float:

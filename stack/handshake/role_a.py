@@ -40,5 +40,6 @@ class RoleA(Agreed):
             self._probe(now)
 
     def _first_good(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        self.confirm()
+        assert key is not None
+        self.confirm(segment, key, now)
         self.flow.deliver(segment, number, key, now)

@@ -79,7 +79,8 @@ class RoleB(Agreed):
             # A's probe at SEQ = S_A ends the handshake as an ACK at RCV.NXT would.
             number = connection.rcv_nxt
         self.protect(protection.keyed)
-        self.confirm()
+        assert key is not None
+        self.confirm(segment, key, now)
         flow.deliver(segment, number, key, now)
         if not flow.over and connection.state is not State.CLOSED:
             self.send_protected_ack()

@@ -15,7 +15,7 @@ def test_exactly_the_octets_sent_are_delivered(mode: str, seed: int) -> None:
 
 def test_agreed_keys_change_in_mid_stream() -> None:
     """The matrix does what it is for: of ten transfers most have several keys."""
-    assert sum(len(transfer("ao-enc-dh", seed, 200_000).keys) for seed in range(10)) > 40
+    assert sum(len(transfer("ao-enc-dh", seed, 200_000).keys) for seed in range(10)) > 25
 
 
 @pytest.mark.soak

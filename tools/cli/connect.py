@@ -84,6 +84,7 @@ def connect(
     confirm: options.Confirm = None,
     accept_icmps: options.AcceptIcmps = False,
     rekey: options.Rekey = None,
+    strict_syn: options.StrictSyn = False,
     method: options.Method = None,
     syn_option: options.SynOption = None,
     syn_eos: options.SynEosOption = False,
@@ -116,6 +117,7 @@ def connect(
         accept_icmps,
         rekey=rekey,
         syn_eos=syn_eos,
+        strict_syn=strict_syn,
     )
     security = options.with_method(security, method, syn_option)
     running.require_device()

@@ -181,6 +181,15 @@ Rekey = Annotated[
         rich_help_panel=_PROTECTION,
     ),
 ]
+StrictSyn = Annotated[
+    bool,
+    typer.Option(
+        "--strict-syn",
+        help="Complete nothing before the peer has told under the MAC what it saw of our SYN; end where that was "
+        "altered.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 AcceptIcmps = Annotated[
     bool,
     typer.Option(
@@ -272,6 +281,7 @@ def security(
     accept_icmps: bool,
     *,
     rekey: str | None = None,
+    strict_syn: bool = False,
     order: str = "peer",
     syn_eos: bool = False,
 ) -> Security:
@@ -292,6 +302,7 @@ def security(
             confirm=confirm,
             accept_icmps=accept_icmps,
             rekey=rekey,
+            strict_syn=strict_syn,
             order=order,
             syn_eos=syn_eos,
             notice=notice,

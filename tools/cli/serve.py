@@ -76,6 +76,7 @@ def serve(
     order: options.Order = "peer",
     accept_icmps: options.AcceptIcmps = False,
     rekey: options.Rekey = None,
+    strict_syn: options.StrictSyn = False,
     method: options.Method = None,
     syn_option: options.SynOption = None,
     syn_eos: options.SynEosOption = False,
@@ -100,6 +101,7 @@ def serve(
         confirm,
         accept_icmps,
         rekey=rekey,
+        strict_syn=strict_syn,
         order=order,
         syn_eos=syn_eos,
     )

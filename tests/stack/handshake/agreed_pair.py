@@ -40,7 +40,7 @@ class Side:
 
 
 class Pair:
-    """A client, A, and a server, B, between which nothing was lost so far; ``tap`` holds from now on."""
+    """A client, A, and a server, B; ``tap`` holds from now on, or ``from_start`` (which it has to survive)."""
 
     def __init__(
         self,
@@ -50,15 +50,18 @@ class Pair:
         seed: int = 1,
         config: TcpConfig | None = None,
         tap: Tap = _pass,
+        from_start: bool = False,
     ) -> None:
-        self.wire = Wire(seed, config=config)
+        self.wire = Wire(seed, config=config, tap=tap if from_start else _pass)
         attempt, self.listener = self.wire.open(client, server)
+        self.wire.run(3.0, lambda: self.listener.waiting > 0)
         self.wire.run(1.0)
         accepted = self.listener.accept()
         assert accepted is not None
         self.a, self.b = Side(attempt), Side(accepted)
-        self.wire.sent.clear()
-        self.wire.tap = tap
+        if not from_start:
+            self.wire.sent.clear()
+            self.wire.tap = tap
 
     @property
     def sides(self) -> tuple[Side, Side]:

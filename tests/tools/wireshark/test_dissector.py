@@ -129,7 +129,9 @@ def test_the_demonstration(tmp_path: Path, protect: str) -> None:
     rows = same_ends(list(demo(protect)), tmp_path / "demo.pcapng")
     assert sum(ours["payload_length"] for _, ours in rows) >= 6000
     longer = [ours["what"] for _, ours in rows if ours["header_length"] > ours["data_offset"]]
-    assert longer == ([] if protect == "none" else ["out-of-band", "SYN-ACK"])
+    # Behind the key exchange each side tells what it saw of the other's SYN, until it is told that this was heard.
+    assert longer[:2] == ([] if protect == "none" else ["out-of-band", "SYN-ACK"])
+    assert len(longer) < 10
 
 
 @pytest.mark.parametrize("kind", list(EdoKind))
@@ -269,7 +271,9 @@ def test_the_demonstration_s_eno_and_shares(tmp_path: Path) -> None:
     assert rows[2]["edotun.eno.b"] == ["1"]
     assert [bool(row["edotun.syn_eos"]) for row in rows[:4]] == [True, True, True, False]
     for row, segment in zip(rows, ours, strict=True):
-        shares = [message["fields"]["share"].split()[0] for message in segment["messages"]]
+        shares = [
+            message["fields"]["share"].split()[0] for message in segment["messages"] if "share" in message["fields"]
+        ]
         assert row["edotun.message.share"] == shares
     assert "[out-of-band hello complete]" in "".join(rows[1]["_ws.col.Info"])
     assert "Hdr=156 Data=0" in "".join(rows[2]["_ws.col.Info"])
