@@ -187,6 +187,7 @@ class Aggregated(Method):
     assumed = "ExID for the Kind; which bit means what; each option fits a header"
     fallback = "the same connection, without what was promised"
     boxes = "one that removes unknown options turns it off"
+    completes = True
 
     def lay_out(self, part: Part, wanted: Wanted, space: Space, payload: int = 0) -> Laid | None:
         laid = self.segments(part, wanted, space, payload)

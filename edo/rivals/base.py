@@ -234,7 +234,8 @@ class Method(ABC):
     """A method, its name in the registry, its document, and in a few words what it does about peers and boxes.
 
     ``document`` names the text that was followed, ``assumed`` what it leaves open and was decided here.
-    ``fallback``: what an old peer makes of it; ``boxes``: what may stop it on the way.
+    ``fallback``: what an old peer makes of it; ``boxes``: what may stop it on the way. ``completes``: options of
+    SYN and SYN-ACK count as theirs in the third segment and its answer, too.
     """
 
     name: ClassVar[str]
@@ -242,6 +243,7 @@ class Method(ABC):
     assumed: ClassVar[str]
     fallback: ClassVar[str]
     boxes: ClassVar[str]
+    completes: ClassVar[bool] = False
 
     @abstractmethod
     def lay_out(self, part: Part, wanted: Wanted, space: Space, payload: int = 0) -> Laid | None:
@@ -265,10 +267,11 @@ class Method(ABC):
     def misfits(self, wanted: Wanted, space: Space) -> tuple[tuple[Part, Want], ...]:
         """The wanted options that go nowhere, with the part for which they were wanted: SYN, SYN_ACK or DATA."""
         found: list[tuple[Part, Want]] = []
+        late = (Part.DATA,) if self.completes else (Part.DATA, Part.THIRD, Part.ANSWER)
         laid = self.exchange(wanted, space)
         for part, sender, wants in ((Part.SYN, "client", wanted.syn), (Part.SYN_ACK, "server", wanted.syn_ack)):
             carried = [
-                want for one in laid if one.sender == sender and one.part is not Part.DATA for want in one.carried
+                want for one in laid if one.sender == sender and one.part not in late for want in one.carried
             ]
             found += [(part, want) for want in wants if want not in carried]
         last = [want for one in laid if one.part is Part.DATA for want in one.carried]

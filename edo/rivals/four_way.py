@@ -79,6 +79,7 @@ class FourWay(Method):
     assumed = "which reserved bit; EDO in the SYN; SYN-ACKs with the bit may be extended"
     fallback = "the same connection: an old server ignores the bit"
     boxes = "one that clears reserved bits or drops segments that have them; one that removes EDO"
+    completes = True
 
     def lay_out(self, part: Part, wanted: Wanted, space: Space, payload: int = 0) -> Laid | None:
         kept, others = split(wanted.syn, space)

@@ -31,7 +31,7 @@ from edo.rivals.base import (
 )
 from edo.rivals.extension import Edo, laid_extended, supported
 from edo.rivals.legacy import laid_plain, read_plain
-from edo.syneos import MOST_JOINED, option, read_oob
+from edo.syneos import MOST_JOINED, MOST_WITH_MESSAGE, option, read_oob
 from edo.walk import walk
 
 _EDO = Edo()
@@ -39,6 +39,10 @@ _EDO = Edo()
 
 def _mark(space: Space) -> Piece:
     return Piece(Zone.INSIDE, "SYN-EOS", option(space.dialect.points))
+
+
+def _exid(want: Want) -> int:
+    return int.from_bytes(want.octets[2:4])
 
 
 def split(wants: tuple[Want, ...], space: Space) -> tuple[tuple[Want, ...], tuple[Want, ...]]:
@@ -89,7 +93,9 @@ class SynEos(Method):
     def _out_of_band(self, others: tuple[Want, ...], space: Space, payload: int) -> Laid:
         """The OOB: it has no room for the user's octets."""
         inside = [_mark(space)]
-        area = MOST_JOINED - MOST_INSIDE
+        points = space.dialect.points
+        message = any(want.octets[0] == points.experimental and _exid(want) == points.ke_exid for want in others)
+        area = (MOST_WITH_MESSAGE if message else MOST_JOINED) - MOST_INSIDE
         carried = pieces_of(fit(others, min(area, space.segment - 24) - 3)[0], Zone.STREAM)
         carried += padding(carried, Zone.STREAM)
         if payload:
@@ -112,8 +118,10 @@ class SynEos(Method):
             return reading if part is not Part.BESIDE else EdoDrop.STRAY_OOB
         end = reading.payload[0]
         if part is Part.BESIDE:
-            joined = read_oob(tcp, end, points=points)
+            joined = read_oob(tcp, end, points=points, most=MOST_WITH_MESSAGE)
             if joined is None or tcp[13] & (SYN | ACK | RST):
+                return EdoDrop.STRAY_OOB
+            if len(tcp) - end > MOST_JOINED and all(span[1] != points.ke_exid for span in joined):
                 return EdoDrop.STRAY_OOB
             return Reading(True, joined, (len(tcp), len(tcp)))
         extended = header_end(tcp, reading.spans, end, space.dialect)

@@ -7,9 +7,8 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,8 +21,6 @@ from . import options
 if TYPE_CHECKING:
     from ..decode.conversation import Reading
     from ..decode.source import Packet
-
-_Choice = TypeVar("_Choice", bound=Enum)
 
 EPILOG = """Examples: edotun decode "9c40 0050 00000001 00000002 7010 ffff 0000 0000 fe08 0ed0 0007 001c" |
 edotun decode trace.pcapng | edotun decode trace.pcapng --number 3,7-9 |
@@ -79,8 +76,8 @@ def decode(
     from ..decode.shapes import whole_json
     from ..decode.show import connection_lines, octet_table, segment_table
 
-    kind = None if edo_kind == "auto" else _member("edo-kind", edo_kind, EdoKind)
-    units = None if edo_units == "auto" else _member("edo-units", edo_units, Units)
+    kind = None if edo_kind == "auto" else options.member("edo-kind", edo_kind, EdoKind, "auto")
+    units = None if edo_units == "auto" else options.member("edo-units", edo_units, Units, "auto")
     numbers = None if number is None else _numbers(number)
     chosen = None if flow is None else _flow(flow)
     packets, other = _read(source, begins)
@@ -110,13 +107,6 @@ def decode(
     for why, count in other.items():
         console.print(Text(f"{count} other packet{'s' * (count > 1)}: {why}"))
     return 0
-
-
-def _member(option: str, text: str, values: type[_Choice]) -> _Choice:
-    try:
-        return values(text)
-    except ValueError:
-        options.wrong(f"--{option}: {text!r} is not one of auto, {', '.join(one.value for one in values)}")
 
 
 def _read(source: str, begins: str) -> tuple[list[Packet], Counter[str]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -17,6 +18,8 @@ from stack.syneos import SynEos
 
 from ..link import Fault, Link, check_link
 from ..protect import check_security
+
+_Choice = TypeVar("_Choice", bound=Enum)
 
 _DEVICE = "Device"
 _PROTECTION = "Protection"
@@ -339,3 +342,11 @@ def port(value: int | None, least: int) -> None:
     """Check ``--port`` against ``least``-65535."""
     if value is not None and not least <= value <= 65_535:
         wrong(f"--port: {value} is not in {least}-65535")
+
+
+def member(option: str, text: str, values: type[_Choice], *others: str) -> _Choice:
+    """Return the member of ``values`` that ``text`` is the value of; ``others`` are words that serve as well."""
+    try:
+        return values(text)
+    except ValueError:
+        wrong(f"--{option}: {text!r} is not one of {', '.join([*others, *(one.value for one in values)])}")
