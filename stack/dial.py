@@ -16,6 +16,7 @@ from .handshake import rivals
 from .handshake.agreed import Agreed
 from .handshake.agreed_a import AgreedA
 from .handshake.base import Handshake
+from .handshake.compact import CompactA
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .handshake.fast_open import FastOpener, offer
 from .handshake.md5 import Md5Handshake, Md5Protection, NoMd5
@@ -58,7 +59,8 @@ def connect(
             version = 4 if len(remote_octets) == 4 else 6
             raise OSError(errno.EAFNOSUPPORT, f"this stack has no IPv{version} address to reach {remote[0]} from")
         local = found
-    dial = Dial(remote_octets, remote[1], local, security, config, text=text)
+    steps = _worth_trying(stack, remote_octets, security, now) if security.agrees else ()
+    dial = Dial(remote_octets, remote[1], local, security, config, text=text, steps=steps)
     flow = _open(stack, dial, local_port, now)
     attempt = Attempt(stack, flow, "connect", now, dial)
     flow.attempt = attempt
@@ -78,12 +80,25 @@ def fast_open_room(stack: Ground, remote: tuple[str, int], config: TcpConfig | N
 
 
 def redial(stack: Ground, dial: Dial, flow: Carrier, error: TcpError, now: float) -> Successor | None:
-    """The connection in place of one that failed under ``prefer``, None where none may be (profile.md §2)."""
+    """The connection in place of one that failed, None where none may be (profile.md §2).
+
+    It is one by the next placement, or under ``prefer`` a plain one.
+    """
     handshake = flow.handshake
-    if dial.security.policy != "prefer" or not isinstance(handshake, Agreed) or not stack.memory.admits():
+    if not isinstance(handshake, Agreed) or not stack.memory.admits():
+        return None
+    reason = str(error.strerror or error)
+    failed = handshake.stage in (Stage.SYN_SENT, Stage.HELLO_SENT) and handshake.falls_through
+    if failed and len(dial.steps) > 1:
+        for placement in dial.steps[0]:
+            stack.peers.placement_failed(dial.remote, placement, reason, now)
+        stack.counters["placements_passed_over"] += 1
+        following = replace(dial, steps=dial.steps[1:])
+        return Successor(_open(stack, following, 0, now), following, None)
+    if dial.security.policy != "prefer":
         return None
     if handshake.stage is not Stage.SYN_SENT:
-        reason = str(error.strerror or error)
+        stack.peers.agreement_failed(dial.remote, reason, now)
         stack.downgrades[reason] += 1
         plain = replace(dial, security=Security())
         return Successor(_open(stack, plain, 0, now), None, reason)
@@ -119,17 +134,34 @@ def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
 def _handshake(stack: Ground, flow: Flow, dial: Dial, now: float) -> Handshake:
     security = dial.security
     if security.agrees:
-        if security.policy == "prefer" and stack.peers.eno_is_swallowed(dial.remote, now):
+        step = dial.steps[0]
+        prefers = security.policy == "prefer" and step != ("compact",)
+        if prefers and stack.peers.eno_is_swallowed(dial.remote, now):
             handshake = Handshake(flow, security.protect)
             handshake.facts.fallback = "remembered: SYNs with TCP-ENO met silence"
             flow.edo.turn_off()
             return handshake
-        return AgreedA(flow, security, stack.random, plain_syn=dial.plain_syn)
+        agreed: AgreedA | CompactA
+        if step == ("compact",):
+            agreed = CompactA(flow, security, stack.random)
+        else:
+            agreed = AgreedA(flow, security, stack.random, step, plain_syn=dial.plain_syn)
+        if len(dial.steps) > 1:
+            agreed.not_last(now)
+        return agreed
     if security.keyed:
         return _configured(stack, flow, security)
     if security.syn_space is not None:
         return rivals.active(flow, security.syn_space)
     return Handshake(flow, security.protect)
+
+
+def _worth_trying(stack: Ground, remote: bytes, security: Security, now: float) -> tuple[tuple[str, ...], ...]:
+    """The placements by attempt, without those that failed with this peer a short while ago, unless all did."""
+    steps = security.placement_steps
+    fails = stack.peers.placement_fails
+    left = (tuple(name for name in step if not fails(remote, name, now)) for step in steps)
+    return tuple(filter(None, left)) or steps
 
 
 def _configured(stack: Ground, flow: Flow, security: Security) -> Handshake:

@@ -13,7 +13,8 @@ class Dial:
     """An active open: addresses of 4 or 16 octets, ports, and the protection; enough to try again.
 
     ``config`` None: the stack's. ``plain_syn`` False: no SYN may go without ENO, whatever the policy. ``text`` is
-    what Fast Open may send in the SYN (RFC 7413), None where it was not asked for.
+    what Fast Open may send in the SYN (RFC 7413), None where it was not asked for. ``steps`` are the placements
+    that are left, by attempt; empty where no keys are agreed on.
     """
 
     remote: bytes
@@ -23,3 +24,4 @@ class Dial:
     config: TcpConfig | None = None
     plain_syn: bool = True
     text: bytes | None = None
+    steps: tuple[tuple[str, ...], ...] = ()

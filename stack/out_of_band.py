@@ -57,12 +57,15 @@ class Opens(Protocol):
 
 
 class OutOfBand:
-    """SYNs that wait for their OOB, and OOBs that come: for the listeners of one stack."""
+    """SYNs that wait for their OOB, and OOBs that come: for the listeners of one stack.
+
+    ``agreements`` bounds those with addresses that have proven nothing.
+    """
 
     def __init__(self, stack: Ground, passive: Opens) -> None:
         self._stack = stack
         self._passive = passive
-        self._agreements = RateLimit(_AGREEMENTS_PER_SECOND, _AGREEMENTS_PER_SECOND)
+        self.agreements = RateLimit(_AGREEMENTS_PER_SECOND, _AGREEMENTS_PER_SECOND)
         self._early = EarlyOobs(stack)
 
     def awaits(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
@@ -150,7 +153,7 @@ class OutOfBand:
         points = stack.edo.points(listener.security)
         if listener.security.agrees:
             hello = message_out_of_band(points, segment, MessageKind.HELLO)
-            if hello is not None and not self._agreements.allow(now):
+            if hello is not None and not self.agreements.allow(now):
                 hello = None
         else:
             ao_octets = 0 if protection is None else protection.ao_octets

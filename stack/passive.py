@@ -16,6 +16,7 @@ from .ground import Ground
 from .handshake import rivals
 from .handshake.agreed_b import AgreedB, takes
 from .handshake.base import Handshake
+from .handshake.compact import CompactB, offer_of
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .handshake.md5 import Md5Handshake, Md5Protection, NoMd5
 from .handshake.syn_eos_answer import Answerer, Joined
@@ -244,6 +245,7 @@ class Passive:
         security = listener.security
         flow = stack.new_flow(key, security, active=False, now=now, config=listener.config)
         missing = None
+        compact = False
         verdict: Verdict = None
         protection: ConfiguredProtection | Md5Protection | None = None
         if security.keyed:
@@ -255,7 +257,13 @@ class Passive:
                 self.refuse(key, _required(security))
                 return
         elif security.agrees:
-            missing = takes(security, segment, out_of_band=hello is not None)
+            compact = "compact" in security.placements and offer_of(segment) is not None
+            if compact and not self.out_of_band.agreements.allow(now):
+                # It will come again.
+                stack.note("agreements_limited")
+                return
+            if not compact:
+                missing = takes(security, segment, out_of_band=hello is not None)
             if missing is not None and security.policy == "require":
                 self._refuse(flow, segment, now)
                 return
@@ -282,6 +290,8 @@ class Passive:
             flow.edo.take_syn(segment.options.edo_supported)
         elif protection is not None:
             handshake = Md5Handshake(flow, protection)
+        elif compact:
+            handshake = CompactB(flow, security, stack.random, segment)
         elif security.agrees and missing is None:
             handshake = AgreedB(flow, security, stack.random, segment, octets, hello)
         else:
@@ -292,7 +302,8 @@ class Passive:
             if missing is not None:
                 handshake.facts.fallback = missing
                 stack.downgrades[missing] += 1
-                flow.protection = Protection(refuse_ao=segment.options.eno is not None)
+                offered = segment.options.eno is not None or offer_of(segment) is not None
+                flow.protection = Protection(refuse_ao=offered)
                 if segment.options.eno is not None:
                     handshake.syn_ack_eno = VACUOUS
         flow.handshake = handshake

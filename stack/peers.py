@@ -46,6 +46,12 @@ class Peers:
     def __init__(self) -> None:
         self._no_oob: Remembered[bytes, None] = Remembered("oob-missed", _prefix_row, _covers)
         self._no_eno: Remembered[bytes, float] = Remembered("eno-silence", _peer_row, _is, keep=ENO_SILENCE_MAX)
+        self._no_placement: Remembered[tuple[bytes, str], tuple[str, float]] = Remembered(
+            "placement-failed", _placement_row, _of, keep=ENO_SILENCE_MAX
+        )
+        self._no_keys: Remembered[bytes, tuple[str, float]] = Remembered(
+            "agreement-failed", _failure_row, _is, keep=ENO_SILENCE_MAX
+        )
         self._fast_open: Remembered[tuple[bytes, bytes], FastOpenCookie] = Remembered(
             "fast-open-cookie", _cookie_row, _remote
         )
@@ -62,6 +68,8 @@ class Peers:
             self._no_eno,
             self._no_oob,
             self._syn_eos,
+            self._no_placement,
+            self._no_keys,
             self._fast_open,
             self._no_fast_open,
             self._narrow,
@@ -128,6 +136,31 @@ class Peers:
         """Whether a first SYN to ``address`` should go without ENO under policy ``prefer``."""
         return self._no_eno.holds(address, now)
 
+    def placement_failed(self, address: bytes, placement: str, reason: str, now: float) -> None:
+        """No keys came about with ``address`` by ``placement``: another is tried first for 60 s, doubling."""
+        known = self._no_placement.before((address, placement), now)
+        span = ENO_SILENCE if known is None else min(known[1] * 2, ENO_SILENCE_MAX)
+        self._no_placement.put((address, placement), (reason, span), now + span)
+
+    def placement_served(self, address: bytes, placement: str) -> None:
+        """Keys were agreed on by ``placement``."""
+        self._no_placement.drop((address, placement))
+        self._no_keys.drop(address)
+
+    def placement_fails(self, address: bytes, placement: str, now: float) -> bool:
+        """Whether a placement failed with ``address`` a short while ago."""
+        return self._no_placement.holds((address, placement), now)
+
+    def agreement_failed(self, address: bytes, reason: str, now: float) -> None:
+        """``address`` speaks TCP-ENO and no keys came about: less is waited for it for 60 s, doubling."""
+        known = self._no_keys.before(address, now)
+        span = ENO_SILENCE if known is None else min(known[1] * 2, ENO_SILENCE_MAX)
+        self._no_keys.put(address, (reason, span), now + span)
+
+    def agreement_fails(self, address: bytes, now: float) -> bool:
+        """Whether an agreement with ``address`` failed a short while ago."""
+        return self._no_keys.holds(address, now)
+
     # --- Fast Open (RFC 7413) ----------------------------------------------------------------------------
 
     def fast_open_learned(self, local: bytes, remote: bytes, port: int, cookie: FastOpenCookie, now: float) -> None:
@@ -166,6 +199,10 @@ def _is(key: bytes, address: bytes) -> bool:
     return key == address
 
 
+def _of(key: tuple[bytes, str], address: bytes) -> bool:
+    return key[0] == address
+
+
 def _remote(key: tuple[Any, ...], address: bytes) -> bool:
     return bool(key[1] == address)
 
@@ -181,6 +218,14 @@ def _peer_row(address: bytes, _: object) -> Row:
 def _prefix_row(prefix: bytes, _: object) -> Row:
     size = 4 if len(prefix) == 3 else 16
     return {"peer": f"{address_text(prefix.ljust(size, bytes(1)))}/{8 * len(prefix)}"}
+
+
+def _placement_row(place: tuple[bytes, str], failure: tuple[str, float]) -> Row:
+    return {"peer": address_text(place[0]), "placement": place[1], "reason": failure[0]}
+
+
+def _failure_row(address: bytes, failure: tuple[str, float]) -> Row:
+    return {"peer": address_text(address), "reason": failure[0]}
 
 
 def _narrow_row(address: bytes, mtu: int) -> Row:

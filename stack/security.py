@@ -24,7 +24,7 @@ from .syneos import SynEos
 
 PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc", "ao-dh", "ao-enc-dh")
 POLICIES: Final = ("require", "prefer")
-PLACEMENTS: Final = ("auto", "syn", "late")
+PLACEMENTS: Final = ("auto", "syn", "late", "compact")
 CONFIRMS: Final = ("early", "wait")
 ORDERS: Final = ("peer", "own")
 DEFAULT_SUITES: Final = ("aes-128-cmac-96+aes-128-ctr", "hmac-sha-1-96+aes-128-ctr")
@@ -116,7 +116,7 @@ class Security:
             if group not in GROUPS_BY_NAME:
                 raise ValueError(f"group: {group!r} is not available here: the library does not compute it")
         self._check_suites()
-        if self.agrees and self.edo == "off":
+        if self.agrees and self.edo == "off" and set(self.placements) != {"compact"}:
             raise ValueError(f"edo: {self.protect} needs extended options, so EDO cannot be off")
         if self.protect in ("ao", "ao-enc") and self.keys is None:
             raise ValueError(f"keys: protection {self.protect!r} needs configured keys")
@@ -136,6 +136,8 @@ class Security:
             raise ValueError(f"method: one of {self.syn_space.method} and syn-eos, not both")
         if not self.keyed and self.keys is not None:
             raise ValueError(f"keys: protection {self.protect!r} takes no configured keys")
+        if self.strict_syn and "compact" in self.placements:
+            raise ValueError("strict_syn: placement compact has no reports")
         if self.strict_syn and not (self.agrees and self.reports):
             raise ValueError("strict_syn: it needs agreed keys and reports")
         if self.rekey != RENEWAL and not self.agrees:
@@ -181,6 +183,21 @@ class Security:
             if mkt.option_mac_octets > most:
                 has = f"key {mkt.name!r} has a MAC of {mkt.option_mac_octets} octets"
                 raise ValueError(f"keys: {has}, and beside EDO a SYN has room for {most}")
+
+    @property
+    def placement_steps(self) -> tuple[tuple[str, ...], ...]:
+        """The placements in the order in which an active opener tries them, by attempt.
+
+        ``syn`` followed by ``late`` is one attempt, as ``auto`` is: one SYN offers both (profile.md §5).
+        """
+        steps: list[tuple[str, ...]] = []
+        for name in self.placements:
+            step = ("syn", "late") if name == "auto" else (name,)
+            if step == ("late",) and steps and steps[-1] == ("syn",):
+                steps[-1] = ("syn", "late")
+            elif step not in steps:
+                steps.append(step)
+        return tuple(steps)
 
     @property
     def agrees(self) -> bool:

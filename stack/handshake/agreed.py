@@ -80,8 +80,10 @@ class Agreed(Handshake):
 
     @property
     def tries(self) -> int:
-        """Repetitions of a message before giving up (profile.md §5)."""
-        return 3 if self.prefer else 6
+        """Repetitions of a message before giving up (profile.md §5); one where that is what came of it before."""
+        if not self.prefer:
+            return 6
+        return 1 if self.flow.stack.peers.agreement_fails(self.flow.key[2], self.flow.stack.now) else 3
 
     @property
     def flags(self) -> int:

@@ -50,10 +50,17 @@ class AgreedA(RoleA):
     }
 
     def __init__(
-        self, flow: Flow, security: Security, random: Callable[[int], bytes], *, plain_syn: bool = True
+        self,
+        flow: Flow,
+        security: Security,
+        random: Callable[[int], bytes],
+        placements: tuple[str, ...],
+        *,
+        plain_syn: bool = True,
     ) -> None:
-        """``plain_syn`` False: no SYN goes without ENO, whatever the policy."""
+        """``placements``: ``syn``, ``late`` or both; ``plain_syn`` False: no SYN goes without ENO."""
         super().__init__(flow, security)
+        self._placements = placements
         self._may_go_plain = self.prefer and plain_syn
         self.eno = syn_option()
         self.agreement = AgreementA(
@@ -96,7 +103,7 @@ class AgreedA(RoleA):
     def _dress_syn(self, run: Run, out: list[bytes]) -> None:
         flow = self.flow
         before = len(out)
-        if self.sent_plain_syn or (self._may_go_plain and run.transmission >= 3):
+        if self.sent_plain_syn or (self._may_go_plain and self.last and run.transmission >= 3):
             # The path may swallow what it does not know: under ``prefer`` the fourth SYN is plain.
             self.sent_plain_syn = True
             flow.edo.turn_off()
@@ -105,9 +112,8 @@ class AgreedA(RoleA):
         options = run.options
         options.eno = self.eno
         options.edo_supported = flow.edo.offer()
-        placements = self.security.placements
         out_of_band = self._out_of_band if run.transmission < 2 else None
-        if out_of_band is not None and ("auto" in placements or "syn" in placements):
+        if out_of_band is not None and "syn" in self._placements:
             options.syn_eos = True
             self._offered_eos = True
             flow.send(run, out)
@@ -153,10 +159,10 @@ class AgreedA(RoleA):
                 missing = "SYN-EOS confirmed without an answer"
         elif missing is None and not options.edo_supported:
             missing = "no EDO in the SYN-ACK"
-        elif missing is None and not {"auto", "late"} & set(self.security.placements):
+        elif missing is None and "late" not in self._placements:
             missing = "SYN-EOS not confirmed, and no other placement is allowed"
         if missing is not None:
-            if self.prefer:
+            if self.prefer and self.last:
                 self._settle_plain(segment, number, missing, now)
                 return
             flow.deliver(segment, number, None, now, payload=False)
@@ -178,6 +184,8 @@ class AgreedA(RoleA):
             self._act(outcomes, now, "syn")
             return
         flow.edo.take_syn_ack(True)
+        if self._offered_eos:
+            flow.stack.peers.placement_failed(flow.key[2], "syn", "SYN-EOS was not confirmed", now)
         self._begin_hello(now)
 
     def _begin_hello(self, now: float) -> None:

@@ -282,10 +282,14 @@ class AgreedB(RoleB):
 def takes(security: Security, syn: Segment, *, out_of_band: bool) -> str | None:
     """Why a listener cannot agree on keys with the sender of ``syn``; None when it can (profile.md §3)."""
     options = syn.options
+    if set(security.placements) == {"compact"}:
+        return "no share in the SYN"
     if options.eno is None:
         return "no ENO in the SYN"
     if not offered(single(options)):
         return "no valid TEP in the SYN"
     if not options.edo_supported and not out_of_band:
         return "no EDO in the SYN"
+    if not {"auto", "syn" if out_of_band else "late"} & set(security.placements):
+        return "no placement in common"
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from ao.keys import Key
 
 from ..flow import Flow
@@ -12,14 +14,31 @@ from .stages import Stage
 
 
 class RoleA(Agreed):
-    """From the peer's answer to its first good MAC."""
+    """From the peer's answer to its first good MAC, and the wait for a SYN-ACK where something else can be tried.
+
+    ``last``: no other placement is tried after this one. If there is one, silence is borne no longer than until the
+    third SYN, and ``prefer`` does not go on plain.
+    """
 
     is_a = True
 
     def __init__(self, flow: Flow, security: Security) -> None:
         super().__init__(flow, security, Stage.SYN_SENT)
         self.sent_plain_syn = False
+        self.last = True
         self._answered_at = float("-inf")
+
+    def not_last(self, now: float) -> None:
+        """Another placement is tried after this one."""
+        self.last = False
+        # One SYN was sent then, and one repeated.
+        self.next_deadline = now + 3 * self.flow.connection.config.rto_initial
+
+    def advance(self, now: float) -> None:
+        if self.stage is Stage.SYN_SENT and not self.last:
+            self.give_up(errno.ETIMEDOUT, "no answer to the SYNs", now)
+        else:
+            super().advance(now)
 
     def _have_keys(self, now: float) -> None:
         self.protect(self.make_keys(self.agreement))
@@ -41,5 +60,6 @@ class RoleA(Agreed):
 
     def _first_good(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         assert key is not None
+        self.flow.stack.peers.placement_served(self.flow.key[2], self.facts.placement or "")
         self.confirm(segment, key, now)
         self.flow.deliver(segment, number, key, now)

@@ -22,7 +22,7 @@ ENCRYPTING = MktTable([Mkt("sealed", 1, 1, b"secret", encrypt="aes-128-ctr")])
         ({"edo": "on"}, "edo: 'on' is not one of off, strict, lenient"),
         ({"confirm": "soon"}, "confirm: 'soon'"),
         ({"placements": ()}, "placement: the list is empty"),
-        ({"placements": ("compact",)}, "placement: 'compact'"),
+        ({"placements": ("never",)}, "placement: 'never'"),
         ({"groups": ("x449",)}, "group: 'x449' is not one of x25519, secp256r1, x448"),
         ({"order": "mine"}, "order: 'mine' is not one of peer, own"),
         ({"protect": "ao-dh", "suites": ("aes-128-cmac-96+aes-128-ctr",)}, "'ao-dh' does not encrypt"),

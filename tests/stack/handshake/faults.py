@@ -42,6 +42,11 @@ def bare(packet: bytes, flags: int, seq: int = 0) -> bytes:
     return changed(resummed(bytes(octets), FLAGS, flags), SEQ, seq)
 
 
+def turned(packet: bytes) -> bytes:
+    """The packet as if its receiver had sent it: addresses and ports exchanged, which leaves the checksum right."""
+    return packet[:12] + packet[16:20] + packet[12:16] + packet[22:24] + packet[20:22] + packet[24:]
+
+
 def hello_of(packet: bytes) -> bool:
     """Whether a clear segment carries ENO and is no SYN: the hello of placement ``late``, or its answer."""
     return flags_of(packet) == ACK and has_option(packet, 69) and not has_option(packet, 29)
