@@ -27,6 +27,7 @@ from .ip import address_octets, is_one_host
 from .ports import Carrier, FlowKey, Successor
 from .security import Security
 from .states import State
+from .syn_space import SynSpace
 
 
 def connect(
@@ -64,7 +65,18 @@ def connect(
     flow = _open(stack, dial, local_port, now)
     attempt = Attempt(stack, flow, "connect", now, dial)
     flow.attempt = attempt
+    if security.syn_space is not None and rivals.wants_second(flow) and stack.memory.admits():
+        _race(stack, dial, security.syn_space, attempt, flow, now)
     return attempt
+
+
+def _race(stack: Ground, dial: Dial, settings: SynSpace, attempt: Attempt, ordinary: Flow, now: float) -> None:
+    """Try an upgraded connection beside the ordinary one (dual handshake of ``stack.handshake.rivals``)."""
+    key, iss = _key(stack, dial, 0, now)
+    second = stack.new_flow(key, dial.security, active=True, now=now, iss=iss, config=dial.config)
+    rivals.race(attempt, ordinary, second, settings)
+    second.connection.connect(now)
+    stack.add_flow(second)
 
 
 def fast_open_room(stack: Ground, remote: tuple[str, int], config: TcpConfig | None, now: float) -> int:

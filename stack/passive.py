@@ -268,6 +268,7 @@ class Passive:
                 self._refuse(flow, segment, now)
                 return
         connection = flow.connection
+        text = rivals.read_syn(security, segment)
         syn = segment.options
         if joined is not None and not flow.edo.possible:
             joined = None
@@ -279,7 +280,8 @@ class Passive:
             cookies = listener.fast_open_cookies or stack.fast_open_cookies
             opening = judge(listener, connection.config.fast_open, cookies, segment, now)
         # Text without a good cookie is not acknowledged (RFC 7413 §4.2.2 step 5).
-        run = _syn_run(segment, text=security.protect == "none" and (opening is None or opening.accepted))
+        taken = security.protect == "none" and (opening is None or opening.accepted)
+        run = _syn_run(segment, text if taken else None)
         # The connection must know the peer's ISN before a handshake that derives keys from it is made.
         connection.accept(run, now, opening)
         if isinstance(protection, ConfiguredProtection):
@@ -362,13 +364,13 @@ def _required(security: Security) -> AoDrop:
     return AoDrop.ao_required if security.md5_keys is None else AoDrop.md5_required
 
 
-def _syn_run(segment: Segment, *, text: bool = False) -> Run:
+def _syn_run(segment: Segment, text: memoryview | None = None) -> Run:
     """The run of a SYN whose options are read, with its text and FIN or without."""
-    payload = segment.tcp[segment.data_offset :] if text else memoryview(b"")
+    payload = memoryview(b"") if text is None else text
     return Run(
         segment.seq,
         0,
-        segment.flags & (SYN | AE | CWR | ECE | (FIN if text else 0)),
+        segment.flags & (SYN | AE | CWR | ECE | (0 if text is None else FIN)),
         segment.window,
         segment.options,
         [payload] if len(payload) else (),

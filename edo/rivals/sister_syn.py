@@ -10,6 +10,7 @@ one SYN.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 
 from edo.options import Span
@@ -24,6 +25,7 @@ from edo.rivals.base import (
     Piece,
     Reading,
     Space,
+    Want,
     Wanted,
     Zone,
     fit,
@@ -32,7 +34,7 @@ from edo.rivals.base import (
     pieces_of,
     room_left,
 )
-from edo.rivals.legacy import Legacy, laid_plain, plain, read_plain
+from edo.rivals.legacy import Legacy, plain, read_plain
 from edo.rivals.numbers import SYN_OP_SIS
 from edo.walk import walk
 
@@ -77,6 +79,17 @@ def confirms(tcp: memoryview, spans: list[Span]) -> bool:
     )
 
 
+def laid_syn_ack(wants: Sequence[Want], space: Space, payload: int = 0) -> Laid:
+    """The SYN-ACK that says that a sister was understood."""
+    mark = Piece(Zone.INSIDE, "SynOpSis", confirmation(space.dialect.points.experimental))
+    kept, _ = fit(wants, MOST_INSIDE - len(mark.octets))
+    inside = [*pieces_of(kept, Zone.INSIDE), mark]
+    inside += padding(inside, Zone.INSIDE)
+    room = room_left(space, inside, payload)
+    offset = offset_octet(inside)
+    return Laid(Part.SYN_ACK, "server", SYN | ACK, offset, tuple(inside), room, payload=payload, second=True)
+
+
 class SisterSyn(Method):
     """One connection attempt more, of which one is reset; the SYN alone has more room."""
 
@@ -90,21 +103,14 @@ class SisterSyn(Method):
         kept, others = fit(wanted.syn, MOST_INSIDE)
         if not others or part not in (Part.BESIDE, Part.SYN_ACK):
             return _LEGACY.lay_out(part, wanted, space, payload)
-        kind = space.dialect.points.experimental
         if part is Part.SYN_ACK:
-            mark = Piece(Zone.INSIDE, "SynOpSis", confirmation(kind))
-            kept, _ = fit(wanted.syn_ack, MOST_INSIDE - len(mark.octets))
-            inside = [*pieces_of(kept, Zone.INSIDE), mark]
-            inside += padding(inside, Zone.INSIDE)
-            laid = laid_plain(part, "server", SYN | ACK, inside, space, payload)
-            offset = offset_octet(inside)
-            return Laid(part, "server", SYN | ACK, offset, laid.before, laid.room, payload=payload, second=True)
+            return laid_syn_ack(wanted.syn_ack, space, payload)
         inside = plain(kept)
         taken = 20 + sum(len(piece.octets) for piece in inside) + _END.size
         extra = pieces_of(fit(others, min(MOST_EXTRA, space.segment - taken) - 3)[0], Zone.STREAM)
         extra += padding(extra, Zone.STREAM)
         size = sum(len(piece.octets) for piece in extra)
-        after = (*extra, Piece(Zone.STREAM, "SynOpSis", end_option(size, 0, kind)))
+        after = (*extra, Piece(Zone.STREAM, "SynOpSis", end_option(size, 0, space.dialect.points.experimental)))
         room = room_left(space, [*inside, *after], payload)
         note = "from another source port, with an ISN of its own; the options stand behind the payload"
         offset = offset_octet(inside)

@@ -4,20 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edo.fast import read_options
+from edo.rivals.base import Part, Reading, Space
+from edo.rivals.registry import find
+
+from ...attempt import Attempt
 from ...flow import Flow
 from ...security import Security
 from ...segment import Segment
 from ...syn_space import SynSpace
 from ..base import Handshake
+from . import sister_syn
 from .aggregated import AggregatedClient, AggregatedServer
-from .base import RivalHandshake
+from .dual import Ordinary, Race, Second
 from .four_way import FourWayClient, FourWayServer
 from .seg_u import SegUClient, SegUServer
+from .sister_syn import SisterClient, SisterServer
 
 
 def active(flow: Flow, settings: SynSpace) -> Handshake:
     """The active opener's handshake by the method of ``settings``."""
     return _CLIENTS[settings.method](flow, settings)
+
+
+def wants_second(flow: Flow) -> bool:
+    """Whether a second connection is to be tried beside ``flow``, from another port (a dual handshake)."""
+    return isinstance(flow.handshake, Ordinary) and flow.handshake.falls_short
+
+
+def race(attempt: Attempt, ordinary: Flow, second: Flow, settings: SynSpace) -> None:
+    """Have two connections, of which neither has sent anything, try for one attempt."""
+    handshake = _SECONDS[settings.method](second, settings)
+    second.handshake = handshake
+    assert isinstance(ordinary.handshake, Ordinary)
+    ordinary.handshake.race = handshake.race = Race(attempt, ordinary, second)
+
+
+def read_syn(security: Security, segment: Segment) -> memoryview:
+    """The text of a SYN, whose options are read anew where a method has some of them in the payload."""
+    settings = security.syn_space
+    if settings is not None and settings.method in _IN_PAYLOAD:
+        reading = find(settings.method).read(Part.SYN, segment.tcp, Space())
+        if isinstance(reading, Reading) and reading.marked:
+            segment.options = read_options(segment.tcp, reading.spans)
+            return segment.tcp[slice(*reading.payload)]
+    return segment.tcp[segment.data_offset :]
 
 
 def passive(flow: Flow, security: Security, segment: Segment) -> Handshake:
@@ -28,13 +59,17 @@ def passive(flow: Flow, security: Security, segment: Segment) -> Handshake:
     return _SERVERS[settings.method](flow, settings, segment)
 
 
-_CLIENTS: dict[str, type[RivalHandshake]] = {
+_CLIENTS: dict[str, Callable[[Flow, SynSpace], Handshake]] = {
     "four-way": FourWayClient,
     "aggregated": AggregatedClient,
     "seg-u": SegUClient,
+    "sister-syn": sister_syn.ordinary,
 }
 _SERVERS: dict[str, Callable[[Flow, SynSpace, Segment], Handshake]] = {
     "four-way": FourWayServer,
     "aggregated": AggregatedServer,
     "seg-u": SegUServer,
+    "sister-syn": SisterServer,
 }
+_SECONDS: dict[str, type[Second]] = {"sister-syn": SisterClient}
+_IN_PAYLOAD = frozenset({"sister-syn"})
