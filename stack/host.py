@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ao.keylog import LoggedKeys
 from ao.reasons import AoDrop
 from edo.codepoints import POINTS, CodePoints, Dialect
 from edo.fast import read_options
@@ -96,6 +97,7 @@ class Stack:
         self.flows: dict[FlowKey, Carrier] = {}
         self.counters: Counter[str] = Counter()
         self.trace: Trace | None = None
+        self.keylog: Callable[[LoggedKeys], None] | None = None
         self.dropped: list[tuple[int, str]] | None = None
         self._at = 0
         self.peers = Peers()

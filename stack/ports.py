@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from ao.keylog import LoggedKeys
 from ao.keys import Key
 from edo.negotiation import Edo
 
@@ -184,6 +185,7 @@ class Home(Protocol):
     counters: Counter[str]
     out: list[bytes]
     trace: Trace | None
+    keylog: Callable[[LoggedKeys], None] | None
 
     def note(self, reason: str) -> None:
         """Count one dropped packet."""

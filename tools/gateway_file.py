@@ -81,10 +81,11 @@ def load(
     path: Path,
     capture: Path | None = None,
     qlog: Path | None = None,
+    keylog: Path | None = None,
     *,
     notice: Callable[[str], None] | None = None,
 ) -> GatewayFile:
-    """Read and check ``path``; ``capture`` and ``qlog`` are the command line's.
+    """Read and check ``path``; ``capture``, ``qlog`` and ``keylog`` are the command line's.
 
     ``notice`` gets what is to be said of keys files.
     Raises GatewayFileError; OSError where the file cannot be read; ``ao.keyfile.KeyFileError`` for a keys file.
@@ -95,7 +96,7 @@ def load(
     except tomllib.TOMLDecodeError as error:
         line, what = syntax_error(error, text)
         raise GatewayFileError(f"{path}:{line}: {what}") from None
-    return _Reader(path, Lines(text), notice).read(content, capture, qlog)
+    return _Reader(path, Lines(text), notice).read(content, capture, qlog, keylog)
 
 
 class _Reader:
@@ -107,7 +108,9 @@ class _Reader:
     def _error(self, what: str, table: str, number: int = 0, key: str = "") -> GatewayFileError:
         return GatewayFileError(f"{self._path}:{self._lines.of(table, number, key)}: {what}")
 
-    def read(self, content: Mapping[str, Any], capture: Path | None, qlog: Path | None) -> GatewayFile:
+    def read(
+        self, content: Mapping[str, Any], capture: Path | None, qlog: Path | None, keylog: Path | None
+    ) -> GatewayFile:
         for name in content:
             if name not in ("tun", "forward"):
                 raise self._error(f"unknown table or key {name!r} (known: tun, forward)", name)
@@ -127,6 +130,7 @@ class _Reader:
                 capture=capture,
                 qlog=qlog,
                 congestion=tun.get("congestion", "cubic"),
+                keylog=keylog,
             )
         except Fault as fault:
             key = "name" if fault.option == "tun" else fault.option

@@ -40,6 +40,7 @@ class Link:
     capture: Path | None
     qlog: Path | None = None
     congestion: str = "cubic"
+    keylog: Path | None = None
 
 
 def check_link(
@@ -52,6 +53,7 @@ def check_link(
     capture: Path | None,
     qlog: Path | None = None,
     congestion: str = "cubic",
+    keylog: Path | None = None,
 ) -> Link:
     """Return the Link of these values; raises Fault for the first that is wrong."""
     if not _DEVICE.fullmatch(name) or name in (".", ".."):
@@ -80,10 +82,11 @@ def check_link(
             raise Fault("netns", f"there is no namespace {netns!r} in {NAMESPACES} (ip netns add {netns})")
     if congestion not in CONTROLLERS:
         raise Fault("congestion", f"{congestion!r} is not one of {', '.join(CONTROLLERS)}")
-    for option, file in (("capture", capture), ("qlog", qlog)):
+    for option, file in (("capture", capture), ("qlog", qlog), ("keylog", keylog)):
         if file is not None and not file.parent.is_dir():
             raise Fault(option, f"there is no folder {file.parent}")
-    return Link(name, tuple(map(str, interfaces)), tuple(map(str, kernel)), netns, mtu, capture, qlog, congestion)
+    stack, host = tuple(map(str, interfaces)), tuple(map(str, kernel))
+    return Link(name, stack, host, netns, mtu, capture, qlog, congestion, keylog)
 
 
 def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:

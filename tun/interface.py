@@ -25,6 +25,7 @@ from .capture import Capture
 from .device import Tun
 from .driver import Device, Driver
 from .errors import TunError
+from .keylog import KeyLog
 from .qlog import Qlog
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ class Interface:
     ``tun`` names the device; ``addr`` are the stack's addresses ("ADDR/N"), ``host`` the kernel's on the device;
     ``netns`` is the namespace where the device appears; ``mtu`` in octets; ``capture`` a file for a pcapng of
     every packet, those that the stack dropped with the reason as comment; ``qlog`` one for the connections'
-    events; ``config`` the base of every connection's settings, of which ``mtu`` is replaced (None: TCP's defaults,
-    but for Nagle's algorithm, which asyncio turns off in its connections, too); ``memory`` bounds what all
-    connections hold together, octets; ``edo`` (off, strict, lenient) and ``dialect`` hold for connections whose
-    security names none; ``boxes`` stand between stack and device. Entering raises TunError or another
-    OSError, one line that says what could not be had.
+    events; ``keylog`` one for the secrets of agreed keys, a line a generation (``edotun decrypt``); ``config`` the
+    base of every connection's settings, of which ``mtu`` is replaced (None: TCP's defaults, but for Nagle's
+    algorithm, which asyncio turns off in its connections, too); ``memory`` bounds what all connections hold
+    together, octets; ``edo`` (off, strict, lenient) and ``dialect`` hold for connections whose security names none;
+    ``boxes`` stand between stack and device. Entering raises TunError or another OSError, one line that says what
+    could not be had.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Interface:
         mtu: int = 1500,
         capture: str | Path | None = None,
         qlog: str | Path | None = None,
+        keylog: str | Path | None = None,
         config: TcpConfig | None = None,
         memory: int = MEMORY,
         edo: str = "off",
@@ -71,6 +74,7 @@ class Interface:
         self._mtu = mtu
         self._capture = capture
         self._qlog = qlog
+        self._keylog = keylog
         self._config = config or TcpConfig(nagle=False)
         self._memory = memory
         self._edo = edo
@@ -96,6 +100,8 @@ class Interface:
             epoch = time.time() - asyncio.get_running_loop().time()
             if self._qlog is not None:
                 stack.trace = resources.enter_context(Qlog(self._qlog, title=self._name, epoch=epoch))
+            if self._keylog is not None:
+                stack.keylog = resources.enter_context(KeyLog(self._keylog))
             if self._capture is not None:
                 stack.dropped = []
                 capture = resources.enter_context(Capture(self._capture, name=self._name, epoch=epoch))

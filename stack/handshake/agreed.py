@@ -35,6 +35,7 @@ from ..segment import Segment
 from .afterwards import Afterwards
 from .agreed_protection import AgreedProtection
 from .base import Handshake
+from .keylog import log_keys
 from .rekeying import Renewer
 from .report import Reporter
 from .sighting import Sighting, of_packet
@@ -284,6 +285,7 @@ class Agreed(Handshake):
         facts.cipher = None if suite.cipher == NO_CIPHER else CIPHERS[suite.cipher].name
         facts.group = GROUPS[group].name
         facts.session_id = schedule.session.hex()
+        log_keys(flow, schedule, suite, agreement.flags, 0, is_a=self.is_a)
         rekeying = Rekeying(schedule, group, is_a=self.is_a, random=flow.stack.random)
         schedule.wipe()
         return self.PROTECTION(GenerationRing(key), rekeying, flow.edo.dialect)

@@ -19,6 +19,7 @@ from ..renewal import Renewal
 from ..run import Run
 from ..states import State
 from .agreed_protection import AgreedProtection
+from .keylog import log_keys
 
 # Repetitions of a rekey by timer; after them it goes again when a good segment comes, at most this often (seconds).
 _TRIES: Final = 6
@@ -69,6 +70,7 @@ class Renewer:
         self._rekeying = protection.rekeying
         self._suite = suite
         self._flags = flags
+        self._is_a = is_a
         self._renewal = renewal
         self._seconds = renewal.seconds * (1.0 if is_a else _PATIENCE_OF_B)
         self.permitted = permitted
@@ -138,6 +140,7 @@ class Renewer:
             connection.irs & 0xFFFFFFFF,
             generation & 0xFF,
         )
+        log_keys(self._flow, schedule, self._suite, self._flags, generation, is_a=self._is_a)
         schedule.wipe()
         self._ring.announce(key, generation)
         self._changed()

@@ -90,6 +90,7 @@ def connect(
     syn_eos: options.SynEosOption = False,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
+    keylog: options.KeyLog = None,
     json: options.Json = False,
 ) -> None:
     """Connect through the stack: standard input to the peer, the peer to standard output."""
@@ -102,7 +103,7 @@ def connect(
     if not timeout > 0:
         options.wrong(f"--timeout: {timeout:g} is not above 0")
     options.port(port, 0)
-    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
+    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog)
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
         protect,

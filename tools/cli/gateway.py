@@ -36,12 +36,13 @@ def gateway(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The device and the forwards.")],
     capture: options.Capture = None,
     qlog: options.Qlog = None,
+    keylog: options.KeyLog = None,
     control: options.Control = None,
     json: options.Json = False,
 ) -> None:
     """Relay connections of the kernel's TCP through the stack, and the reverse: programs need no change."""
     try:
-        content = load(file, capture, qlog, notice=options.notice)
+        content = load(file, capture, qlog, keylog, notice=options.notice)
     except (GatewayFileError, KeyFileError) as error:
         options.wrong(str(error))
     except OSError as error:

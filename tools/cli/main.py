@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import bench, connect, decode, demo, gateway, keys, option_space, peers, pkt, serve, sim, verify
+from . import bench, connect, decode, decrypt, demo, gateway, keys, option_space, peers, pkt, serve, sim, verify
 from .options import UsageFault
 
 
@@ -56,6 +56,7 @@ app.command("pkt", epilog=pkt.EPILOG)(pkt.pkt)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.command("decode", epilog=decode.EPILOG)(decode.decode)
 app.command("options", epilog=option_space.EPILOG)(option_space.option_space)
+app.command("decrypt", epilog=decrypt.EPILOG)(decrypt.decrypt)
 app.add_typer(keys.app, name="keys")
 app.add_typer(peers.app, name="peers")
 

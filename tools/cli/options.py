@@ -66,6 +66,15 @@ Qlog = Annotated[
     Path | None,
     typer.Option("--qlog", metavar="FILE", help="Write the connections' events to FILE.", rich_help_panel=_DEVICE),
 ]
+KeyLog = Annotated[
+    Path | None,
+    typer.Option(
+        "--keylog",
+        metavar="FILE",
+        help="Append the secrets of agreed keys to FILE, for edotun decrypt.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 Congestion = Annotated[
     str,
     typer.Option(
@@ -254,6 +263,7 @@ def link(
     capture: Path | None,
     qlog: Path | None,
     congestion: str,
+    keylog: Path | None = None,
 ) -> Link:
     """Return the checked device options."""
     try:
@@ -266,6 +276,7 @@ def link(
             capture=capture,
             qlog=qlog,
             congestion=congestion,
+            keylog=keylog,
         )
     except Fault as fault:
         wrong(f"--{fault.option}: {fault}")

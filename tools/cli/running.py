@@ -38,6 +38,7 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
         mtu=link.mtu,
         capture=link.capture,
         qlog=link.qlog,
+        keylog=link.keylog,
         config=TcpConfig(congestion=link.congestion, nagle=False),
     )
     async with network:

@@ -82,12 +82,13 @@ def serve(
     syn_eos: options.SynEosOption = False,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
+    keylog: options.KeyLog = None,
     json: options.Json = False,
 ) -> None:
     """Serve echo, sink, source or files on the stack's own addresses."""
     handler, default_port = _handler(service, octets)
     options.port(port, 1)
-    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion)
+    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog)
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
         protect,

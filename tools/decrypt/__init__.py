@@ -1,0 +1,1 @@
+"""Captures with the plaintext: what a key log, or configured keys, open."""
