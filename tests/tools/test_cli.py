@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tools.cli import options, running
 from tools.cli.main import app
 
 SERVE = ["serve", "echo", "--addr", "10.9.0.2/24"]
@@ -63,7 +64,7 @@ def call(*arguments: str) -> Result:
         ),
         ([*SERVE, "--accept-icmps"], "--accept-icmps: without protection no ICMP error is ignored"),
         ([*SERVE, "--confirm", "late"], "--confirm: 'late' is not one of early, wait"),
-        ([*SERVE, "--placement", "compact"], "--placement: 'compact' is not one of auto, syn, late"),
+        ([*SERVE, "--placement", "first"], "--placement: 'first' is not one of auto, syn, late, compact"),
         ([*SERVE, "--placement", "syn,syn"], "--placement: 'syn,syn' names one twice"),
         ([*SERVE, "--placement", "syn,"], "--placement: 'syn,' has an empty name"),
         ([*SERVE, "--group", "p256"], "--group: 'p256' is not one of"),
@@ -91,7 +92,9 @@ def call(*arguments: str) -> Result:
         ([], "command"),
     ],
 )
-def test_usage_errors(arguments: list[str], fault: str) -> None:
+def test_usage_errors(arguments: list[str], fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is lawful after all must not begin to serve without end.
+    monkeypatch.setattr(running, "require_device", lambda: options.wrong("it would be served"))
     result = call(*arguments)
     assert fault.lower() in result.stderr.lower()
     assert result.exit_code == 2
