@@ -202,8 +202,8 @@ class LossRecovery(Recovery[Tcb]):
     def on_timeout(self, tcb: Tcb, now: float) -> None:
         """The retransmission timer expired (RFC 5681 §3.1, RFC 6675 §5.1, RFC 5682).
 
-        SACK information is kept (errata 1610 of RFC 2018) unless the peer seems to have reneged: what it SACKed
-        is next in order, or a second timeout follows without progress.
+        SACK information is kept, however often this happens (errata 1610 of RFC 2018, RFC 6675 §5.1), unless the
+        peer has reneged. It cannot without being seen: what it threw away comes to be next in order.
         """
         board = tcb.scoreboard
         first = tcb.retries == 1
@@ -228,7 +228,7 @@ class LossRecovery(Recovery[Tcb]):
         tcb.limited = 0
         tcb.partial = False
         tcb.fast_retransmit = True
-        if reneged or not first:
+        if reneged:
             board.forget_sacked()
         if try_frto:
             # Only the first segment goes again until F-RTO has decided.

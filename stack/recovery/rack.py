@@ -39,7 +39,8 @@ _PERSIST: Final = 16
 
 class Rack(LossRecovery):
     """State of RFC 8985 §5.3 under its names; -1 stands for None. ``newly_sampled``: an RTT was measured since
-    the last probe; ``reorder_at``: when the reordering timer expires; ``reduced_at``: of the last reduction.
+    the last probe; ``reorder_at``: when the reordering timer expires; ``reduced_at``: of the last reduction;
+    ``timeout_at``: of the last timeout, until it is found to have come while segments were still arriving.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Rack(LossRecovery):
         "reorder_at",
         "reordering_seen",
         "rtt",
+        "timeout_at",
         "tlp_end_seq",
         "tlp_is_retrans",
         "xmit_ts",
@@ -84,6 +86,7 @@ class Rack(LossRecovery):
         self.tlp_is_retrans = False
         self.prr: Prr | None = None
         self.reduced_at = -1.0
+        self.timeout_at = -1.0
 
     def start(self, tcb: Tcb) -> None:
         self.fack = tcb.snd_una
@@ -183,6 +186,8 @@ class Rack(LossRecovery):
             if newest > self.xmit_ts or (newest == self.xmit_ts and newest_end > self.end_seq):
                 self.xmit_ts = newest
                 self.end_seq = newest_end
+            if newest < self.timeout_at and tcb.recovery == LOSS:
+                self._doubt(tcb)
         # Step 3, in ascending order of the numbers.
         fack = self.fack
         for _, start, end, resent in sorted(delivered, key=_by_end) if len(delivered) > 1 else delivered:
@@ -317,7 +322,19 @@ class Rack(LossRecovery):
         self.reorder_at = _NEVER
         tcb.loss_at = _NEVER
         self._reset_probe()
+        self.timeout_at = now
         super().on_timeout(tcb, now)
+
+    def _doubt(self, tcb: Tcb) -> None:
+        """What was sent before the timeout still arrives: the rest may as well, but for what §6.2 finds lost.
+
+        Acknowledgments were late, not missing. F-RTO would tell, but must not after another recovery (RFC 5682 §3.1
+        step 1) or without new data; to go on with all that §6.3 marked would send a window again that arrives.
+        Window and phase stay as they are. If it was lost the acknowledgment of the first segment shows it, which
+        was sent after all of them.
+        """
+        self.timeout_at = -1.0
+        tcb.scoreboard.forget_lost()
 
     def lose_after_timeout(self, tcb: Tcb, upto: int, now: float, *, beyond: int = 0) -> None:
         """§6.3: the first segment, and what was sent at least a round trip and the reordering window ago."""

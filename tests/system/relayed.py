@@ -55,6 +55,12 @@ class Place:
         found = (item["counter"] for item in json.loads(listed.stdout)["nftables"] if "counter" in item)
         return {counter["name"]: counter["packets"] for counter in found}
 
+    def doubled(self) -> int:
+        """Segments that the programs' kernel has received twice until now, as it has told by D-SACK (RFC 2883)."""
+        shown = self.programs.run(["nstat", "-asz", "-j"], capture_output=True, text=True, check=True)
+        counters = json.loads(shown.stdout)["kernel"]
+        return int(counters["TcpExtTCPDSACKOldSent"]) + int(counters["TcpExtTCPDSACKOfoSent"])
+
     def program(self, *command: str) -> Program:
         """Start a server among the programs; it is ended with the context."""
         return Program(command[0], command, self.programs.name)

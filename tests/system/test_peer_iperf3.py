@@ -11,7 +11,7 @@ import pytest
 
 from .relayed import PATIENCE, RELAY, STACK, Place, from_programs, gateway, place, to_programs
 
-pytestmark = [pytest.mark.tun, pytest.mark.programs("iperf3", "nft", "ip")]
+pytestmark = [pytest.mark.tun, pytest.mark.programs("iperf3", "nft", "ip", "nstat")]
 
 PORT, NEAR = 5201, 5301
 OCTETS = 20_000_000
@@ -92,16 +92,18 @@ def test_both_send_over_a_lossy_path(between: Place, version: int, congestion: s
     with gateway(between, to_programs(version, PORT), congestion=congestion) as relay:
         measured(between, STACK[version], PORT, congestion, *more)
         towards = data_report(relay.reports(2))
-        before = between.lost()
+        before, doubled = between.lost(), between.doubled()
         end = measured(between, STACK[version], PORT, congestion, *more, "-R")
         report = data_report(relay.reports(2))
     after = between.lost()
     assert towards["octets_in"] > octets / 3
     assert before["to_stack"] > octets / 1448 * lost / 1000 / 3
     assert octets <= end["sum_received"]["bytes"] <= report["octets_out"]
-    # As much is sent again as was lost, not much more.
+    # What was lost is sent again; what arrived hardly is, even if acknowledgments come late on a busy machine.
+    # Losses that the rules do not count are nobody's fault here: a queue that is full, a receiver that prunes.
     away = after["from_stack"] - before["from_stack"]
-    assert 0.5 * away <= report["retransmissions"] <= 1.5 * away + 20
+    assert 0.5 * away <= report["retransmissions"]
+    assert between.doubled() - doubled <= 0.5 * away + 20
 
 
 @pytest.mark.parametrize("version", [4, 6])
