@@ -9,17 +9,17 @@ from .. import pmtu
 from ..flight import Sent
 from ..losses import FAST, LOSS, OPEN
 from ..run import Run
+from ..seqnum import low32
 from .base import LossRecovery
 from .pipe import in_flight
 from .prr import Prr
+from .undo import answers_before
 
 if TYPE_CHECKING:
     from ..tcb import Tcb
 
 _DUP_THRESH: Final = 3
 _NEVER: Final = math.inf
-_MASK: Final = 0xFFFFFFFF
-_HALF: Final = 0x80000000
 # Times that differ by less are equal, seconds (RFC 8985 §4: microseconds are fine enough).
 _GRAIN: Final = 1e-6
 # RACK.min_RTT is the least of the last one to two of these, seconds (§6.2 step 1: windowed).
@@ -186,8 +186,8 @@ class Rack(LossRecovery):
             if newest > self.xmit_ts or (newest == self.xmit_ts and newest_end > self.end_seq):
                 self.xmit_ts = newest
                 self.end_seq = newest_end
-            if newest < self.timeout_at and tcb.recovery == LOSS:
-                self._doubt(tcb)
+        if self.timeout_at >= 0.0 and tcb.recovery == LOSS:
+            self._doubt(tcb, run, newest)
         # Step 3, in ascending order of the numbers.
         fack = self.fack
         for _, start, end, resent in sorted(delivered, key=_by_end) if len(delivered) > 1 else delivered:
@@ -203,11 +203,7 @@ class Rack(LossRecovery):
         """§6.2 step 2: whether an acknowledgment of what was retransmitted at ``sent_at`` may be of an earlier
         sending: by TSecr (condition 1), or because it came sooner than any round trip takes (condition 2).
         """
-        if tcb.timestamps and run.options.ts_val is not None:
-            stamp = int(sent_at * 1000.0) + tcb.clock_offset
-            if (run.options.ts_ecr - stamp) & _MASK >= _HALF:
-                return True
-        return now - sent_at < self.min_rtt - _GRAIN
+        return answers_before(tcb, run, sent_at) or now - sent_at < self.min_rtt - _GRAIN
 
     def _measure(self, rtt: float, now: float) -> None:
         """§6.2 step 1: the least of recent round trips."""
@@ -325,16 +321,15 @@ class Rack(LossRecovery):
         self.timeout_at = now
         super().on_timeout(tcb, now)
 
-    def _doubt(self, tcb: Tcb) -> None:
-        """What was sent before the timeout still arrives: the rest may as well, but for what §6.2 finds lost.
-
-        Acknowledgments were late, not missing. F-RTO would tell, but must not after another recovery (RFC 5682 §3.1
-        step 1) or without new data; to go on with all that §6.3 marked would send a window again that arrives.
-        Window and phase stay as they are. If it was lost the acknowledgment of the first segment shows it, which
-        was sent after all of them.
+    def _doubt(self, tcb: Tcb, run: Run, newest: float) -> None:
+        """Where what was sent before the timeout still arrives (the ``newest`` delivered or TSecr tell), what §6.3
+        took for lost is on its way, but for what §6.2 finds lost: all, once the first segment, which went last, is
+        acknowledged. F-RTO cannot tell: not after another recovery (RFC 5682 §3.1 step 1).
         """
-        self.timeout_at = -1.0
-        tcb.scoreboard.forget_lost()
+        advanced = tcb.scoreboard.delivered[0][2] <= tcb.snd_una
+        if 0.0 <= newest < self.timeout_at or (advanced and answers_before(tcb, run, self.timeout_at)):
+            self.timeout_at = -1.0
+            tcb.scoreboard.forget_lost()
 
     def lose_after_timeout(self, tcb: Tcb, upto: int, now: float, *, beyond: int = 0) -> None:
         """§6.3: the first segment, and what was sent at least a round trip and the reordering window ago."""
@@ -402,7 +397,7 @@ class Rack(LossRecovery):
             self._reset_probe()
             return
         blocks = run.options.sack
-        if blocks and blocks[0][1] == self.tlp_end_seq & _MASK:
+        if blocks and blocks[0][1] == low32(self.tlp_end_seq):
             # Case 1: both arrived.
             self._reset_probe()
         elif run.ack > self.tlp_end_seq:

@@ -13,6 +13,14 @@ _MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 
 
+def answers_before(tcb: Tcb, run: Run, moment: float) -> bool:
+    """Whether TSecr says that the peer answers a segment sent before ``moment``, seconds."""
+    if not tcb.timestamps or run.options.ts_val is None:
+        return False
+    stamp = int(moment * 1000.0) + tcb.clock_offset
+    return (run.options.ts_ecr - stamp) & _MASK >= _HALF
+
+
 class Undo:
     """What is needed to find that the latest reduction was wrong, and to take it back.
 
