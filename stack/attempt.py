@@ -94,7 +94,7 @@ class Attempt:
             if urgent:
                 self._held_urgent = len(self._held)
             return
-        self.flow.connection.write(data, urgent=urgent, push=push, record=record)
+        self.flow.handshake.stream.write(data, urgent=urgent, push=push, record=record)
         self.stack.touch(self.flow)
 
     def write_eof(self) -> None:
@@ -105,9 +105,13 @@ class Attempt:
         self.flow.connection.write_eof()
         self.stack.touch(self.flow)
 
+    def peek(self, limit: int) -> bytes:
+        """The first octets of what ``read`` would return, at most ``limit``; they stay."""
+        return self.flow.handshake.stream.peek(limit)
+
     def read(self, limit: int = -1) -> bytes:
         """Return at most ``limit`` octets that are there (-1: all); b"" when none is, see ``eof``."""
-        data = self.flow.connection.read(limit)
+        data = self.flow.handshake.stream.read(limit)
         if data:
             self.stack.touch(self.flow)
         return data
@@ -115,7 +119,7 @@ class Attempt:
     @property
     def readable(self) -> int:
         """Octets that can be read now."""
-        return self.flow.connection.readable if self._settled else 0
+        return self.flow.handshake.stream.readable if self._settled else 0
 
     @property
     def urgent(self) -> int:
@@ -125,7 +129,7 @@ class Attempt:
     @property
     def eof(self) -> bool:
         """Whether the peer's direction has ended and everything was read."""
-        return self._settled and self.flow.connection.eof
+        return self._settled and self.flow.handshake.stream.eof
 
     @property
     def unsent(self) -> int:
@@ -153,7 +157,7 @@ class Attempt:
                 return
             self._held_end = True
             return
-        self.flow.connection.close(now)
+        self.flow.handshake.stream.close(now)
         self.stack.touch(self.flow)
 
     def abort(self) -> None:
@@ -216,11 +220,12 @@ class Attempt:
         """The connection stands: what was written so far goes to it."""
         self._settled = True
         connection = self.flow.connection
+        stream = self.flow.handshake.stream
         for index, data in enumerate(self._held):
-            connection.queue(data, urgent=index < self._held_urgent)
+            stream.queue(data, urgent=index < self._held_urgent)
         self._held.clear()
         if self._end:
-            connection.close()
+            stream.close()
         elif self._held_end:
             connection.write_eof()
 
@@ -269,6 +274,7 @@ class Attempt:
     def report(self) -> dict[str, object]:
         """The line of a connection; octets count payload, ``seconds`` run from the first segment."""
         connection = self.flow.connection
+        stream = self.flow.handshake.stream
         security = self.security()
         drops = (self._drops or Counter()) + self.flow.drops + connection.drops
         end = self.finished if self.finished is not None else self.stack.now
@@ -288,8 +294,8 @@ class Attempt:
             "method": self.flow.handshake.facts.method,
             "peer_options": [octets.hex() for octets in self.flow.handshake.facts.peer_options],
             "syn_eos": security["syn_eos"],
-            "octets_in": connection.octets_in,
-            "octets_out": connection.octets_out,
+            "octets_in": stream.octets_in,
+            "octets_out": stream.octets_out,
             "retransmissions": connection.retransmissions + self._retransmissions,
             "drops": dict(sorted(drops.items())),
             "ao": ao_counters.of_connection(self.flow) if self.flow.protection.tallies else None,

@@ -74,8 +74,8 @@ def _race(stack: Ground, dial: Dial, settings: SynSpace, attempt: Attempt, ordin
     """Try an upgraded connection beside the ordinary one (dual handshake of ``stack.handshake.rivals``)."""
     key, iss = _key(stack, dial, 0, now)
     second = stack.new_flow(key, dial.security, active=True, now=now, iss=iss, config=dial.config)
-    rivals.race(attempt, ordinary, second, settings)
-    second.connection.connect(now)
+    opening = rivals.race(attempt, ordinary, second, settings, now)
+    second.connection.connect(now, *opening)
     stack.add_flow(second)
 
 

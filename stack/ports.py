@@ -49,6 +49,41 @@ class Timed(Protocol):
         """Run what is due."""
 
 
+class Stream(Protocol):
+    """What an application writes and reads: a connection, or what stands before it (``stack.connection``)."""
+
+    @property
+    def readable(self) -> int:
+        """Octets that ``read`` would return now."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the peer's direction has ended and everything was read."""
+
+    @property
+    def octets_in(self) -> int:
+        """Octets of text that came."""
+
+    @property
+    def octets_out(self) -> int:
+        """Octets of text that were sent."""
+
+    def write(self, data: bytes, *, urgent: bool = False, push: bool = True, record: bool = False) -> None:
+        """Queue all octets; raises TcpError."""
+
+    def queue(self, data: bytes, *, urgent: bool = False, push: bool = True, record: bool = False) -> None:
+        """As ``write``, which was allowed."""
+
+    def read(self, limit: int = -1) -> bytes:
+        """Up to ``limit`` octets (negative: all)."""
+
+    def peek(self, limit: int) -> bytes:
+        """The first octets of what ``read`` would return."""
+
+    def close(self, now: float | None = None) -> None:
+        """Close both directions."""
+
+
 class Shaking(Protocol):
     """A handshake, as its flow sees it: ``stack.handshake.base`` has the meaning of each."""
 
@@ -57,6 +92,10 @@ class Shaking(Protocol):
     settled: bool
     fell_back: bool
     next_deadline: float | None
+
+    @property
+    def stream(self) -> Stream:
+        """What the application writes to and reads from."""
 
     def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """Take a segment that protection let pass."""

@@ -11,7 +11,7 @@ from edo.codepoints import TIMESTAMPS, WSCALE
 from edo.options import Options
 from edo.rivals.base import Want
 
-METHODS: Final = ("four-way", "aggregated", "seg-u", "sister-syn")
+METHODS: Final = ("four-way", "aggregated", "seg-u", "sister-syn", "inner-space")
 """Methods that connections can use."""
 
 _BY_EDO: Final = frozenset({"four-way"})

@@ -80,6 +80,32 @@ def find_on_syn(tcp: memoryview, data_offset: int) -> tuple[int, int, int] | Non
     return start, middle, end
 
 
+def _inner(wants: Sequence[Want], inside: Sequence[Piece], frame: int, space: Space, least: int) -> list[Piece]:
+    """What fits behind the header and an InSpace, in whole words."""
+    taken = 20 + sum(len(piece.octets) for piece in inside) + frame + least
+    inner = pieces_of(fit(wants, min(MOST_INNER, space.segment - taken) - 3)[0], Zone.STREAM)
+    return inner + padding(inner, Zone.STREAM)
+
+
+def laid_syn(part: Part, wants: Sequence[Want], space: Space, payload: int = 0) -> Laid:
+    """The SYN (``Part.BESIDE``) or SYN-ACK of an upgraded connection."""
+    kept, others = fit(wants, MOST_INSIDE)
+    inside = plain(kept)
+    inner = _inner(others, inside, ON_SYN, space, 0)
+    octets = on_syn(payload, 0, sum(len(piece.octets) for piece in inner))
+    frame = [
+        Piece(Zone.STREAM, "Magic Number A", octets[:4]),
+        Piece(Zone.STREAM, "InSpace: SPS, InOO, Len", octets[4:8]),
+        Piece(Zone.STREAM, "InSpace: Magic Number B, SOO", octets[8:]),
+    ]
+    before = (*inside, *frame, *inner)
+    room = room_left(space, before, payload)
+    flags, sender = (SYN | ACK, "server") if part is Part.SYN_ACK else (SYN, "client")
+    note = "on a connection from another source port, with an ISN of its own; all of it takes sequence numbers"
+    offset = offset_octet(inside)
+    return Laid(part, sender, flags, offset, before, room, payload=payload, second=True, note=note)
+
+
 class InnerSpace(Method):
     """One connection attempt more; then room in every segment that has text, and reliable options."""
 
@@ -93,9 +119,9 @@ class InnerSpace(Method):
         if not self._needed(wanted) or part in (Part.SYN, Part.ANSWER):
             return _LEGACY.lay_out(part, wanted, space, payload)
         if part is Part.BESIDE:
-            return self._syn(part, "client", SYN, wanted.syn, space, payload)
+            return laid_syn(part, wanted.syn, space, payload)
         if part is Part.SYN_ACK:
-            return self._syn(part, "server", SYN | ACK, wanted.syn_ack, space, payload)
+            return laid_syn(part, wanted.syn_ack, space, payload)
         return self._other(part, wanted.data, space, payload)
 
     @staticmethod
@@ -103,30 +129,12 @@ class InnerSpace(Method):
         sizes = (sum(len(want.octets) for want in wants) for wants in (wanted.syn, wanted.syn_ack, wanted.data))
         return any(size > MOST_INSIDE for size in sizes)
 
-    def _syn(self, part: Part, sender: str, flags: int, wants: Sequence[Want], space: Space, payload: int) -> Laid:
-        kept, others = fit(wants, MOST_INSIDE)
-        inside = plain(kept)
-        inner = self._inner(others, inside, ON_SYN, space, 0)
-        size = sum(len(piece.octets) for piece in inner)
-        head = on_syn(payload, 0, size)
-        frame = [
-            Piece(Zone.STREAM, "Magic Number A", head[:4]),
-            Piece(Zone.STREAM, "InSpace: SPS, InOO, Len", head[4:8]),
-            Piece(Zone.STREAM, "InSpace: Magic Number B, SOO", head[8:]),
-        ]
-        before = (*inside, *frame, *inner)
-        room = room_left(space, before, payload)
-        note = "on a connection from another source port, with an ISN of its own; all of it takes sequence numbers"
-        return Laid(
-            part, sender, flags, offset_octet(inside), before, room, payload=payload, second=True, note=note
-        )
-
     def _other(self, part: Part, wants: Sequence[Want], space: Space, payload: int) -> Laid:
         kept, others = fit(wants, MOST_INSIDE)
         inside = plain(kept)
         before = list(inside)
         if part is Part.DATA or others or payload:
-            inner = self._inner(others, inside, ON_OTHERS, space, LEAST_PAYLOAD)
+            inner = _inner(others, inside, ON_OTHERS, space, LEAST_PAYLOAD)
             size = sum(len(piece.octets) for piece in inner)
             before += [Piece(Zone.STREAM, "InSpace: SPS, InOO, Len", on_others(payload, size)), *inner]
         room = room_left(space, before, payload)
@@ -135,12 +143,6 @@ class InnerSpace(Method):
             room = max(room - ON_OTHERS, 0)
         offset = offset_octet(inside)
         return Laid(part, "client", FLAGS[part], offset, tuple(before), room, payload=payload, second=True)
-
-    @staticmethod
-    def _inner(wants: Sequence[Want], inside: Sequence[Piece], frame: int, space: Space, least: int) -> list[Piece]:
-        taken = 20 + sum(len(piece.octets) for piece in inside) + frame + least
-        inner = pieces_of(fit(wants, min(MOST_INNER, space.segment - taken) - 3)[0], Zone.STREAM)
-        return inner + padding(inner, Zone.STREAM)
 
     def read(self, part: Part, tcp: memoryview, space: Space) -> Reading | EdoDrop:
         reading = read_plain(tcp)

@@ -11,6 +11,7 @@ from edo.negotiation import EdoState
 from ..edo_damage import REMOVED, SILENCE, acceptable, remember
 from ..facts import Facts
 from ..flow import Flow
+from ..ports import Stream
 from ..run import ACK, RST, SYN, Run
 from ..segment import Segment
 from ..seqnum import extend
@@ -49,6 +50,11 @@ class Handshake:
         self.fell_back = False
         self._silent = False
         self.syn_eos: SynEosSide | None = None
+
+    @property
+    def stream(self) -> Stream:
+        """What the application writes to and reads from."""
+        return self.flow.connection
 
     def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """Take a segment that protection let pass: ``key`` it verified under, None for a clear one."""

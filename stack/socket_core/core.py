@@ -233,7 +233,7 @@ class SocketCore(Opening):
             if urgent > 1:
                 # One call never returns octets from before and behind the mark (POSIX, sockatmark).
                 count = min(count, urgent - 1)
-            return attempt.flow.connection.peek(count) if flags & MSG_PEEK else attempt.read(count)
+            return attempt.peek(count) if flags & MSG_PEEK else attempt.read(count)
         if attempt.eof:
             return b""
         if self._error:

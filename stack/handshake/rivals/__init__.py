@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from edo.fast import read_options
 from edo.rivals.base import Part, Reading, Space
 from edo.rivals.registry import find
 
 from ...attempt import Attempt
+from ...fastopen import FastOpening
 from ...flow import Flow
 from ...security import Security
 from ...segment import Segment
 from ...syn_space import SynSpace
 from ..base import Handshake
-from . import sister_syn
+from . import inner_space, sister_syn
 from .aggregated import AggregatedClient, AggregatedServer
 from .dual import Ordinary, Race, Second
 from .four_way import FourWayClient, FourWayServer
+from .inner_space import InnerClient, InnerServer
 from .seg_u import SegUClient, SegUServer
 from .sister_syn import SisterClient, SisterServer
+
+INNER: Final = "inner-space"
+"""The method whose options are part of the stream."""
 
 
 def active(flow: Flow, settings: SynSpace) -> Handshake:
@@ -32,12 +38,15 @@ def wants_second(flow: Flow) -> bool:
     return isinstance(flow.handshake, Ordinary) and flow.handshake.falls_short
 
 
-def race(attempt: Attempt, ordinary: Flow, second: Flow, settings: SynSpace) -> None:
-    """Have two connections, of which neither has sent anything, try for one attempt."""
+def race(
+    attempt: Attempt, ordinary: Flow, second: Flow, settings: SynSpace, now: float
+) -> tuple[FastOpening | None, bytes]:
+    """Have two connections try for one attempt; what the second, which sent nothing yet, opens with."""
     handshake = _SECONDS[settings.method](second, settings)
     second.handshake = handshake
     assert isinstance(ordinary.handshake, Ordinary)
     ordinary.handshake.race = handshake.race = Race(attempt, ordinary, second)
+    return handshake.opening(now)
 
 
 def read_syn(security: Security, segment: Segment) -> memoryview:
@@ -47,7 +56,8 @@ def read_syn(security: Security, segment: Segment) -> memoryview:
         reading = find(settings.method).read(Part.SYN, segment.tcp, Space())
         if isinstance(reading, Reading) and reading.marked:
             segment.options = read_options(segment.tcp, reading.spans)
-            return segment.tcp[slice(*reading.payload)]
+            if settings.method != INNER:
+                return segment.tcp[slice(*reading.payload)]
     return segment.tcp[segment.data_offset :]
 
 
@@ -64,12 +74,14 @@ _CLIENTS: dict[str, Callable[[Flow, SynSpace], Handshake]] = {
     "aggregated": AggregatedClient,
     "seg-u": SegUClient,
     "sister-syn": sister_syn.ordinary,
+    INNER: inner_space.ordinary,
 }
 _SERVERS: dict[str, Callable[[Flow, SynSpace, Segment], Handshake]] = {
     "four-way": FourWayServer,
     "aggregated": AggregatedServer,
     "seg-u": SegUServer,
     "sister-syn": SisterServer,
+    INNER: InnerServer,
 }
-_SECONDS: dict[str, type[Second]] = {"sister-syn": SisterClient}
-_IN_PAYLOAD = frozenset({"sister-syn"})
+_SECONDS: dict[str, type[Second]] = {"sister-syn": SisterClient, INNER: InnerClient}
+_IN_PAYLOAD = frozenset({"sister-syn", INNER})

@@ -16,6 +16,7 @@ from edo.rivals.base import Laid, Method, Part, Wanted
 
 from ...attempt import Attempt
 from ...events import Event, SoftError, TcpError
+from ...fastopen import FastOpening
 from ...flow import Flow
 from ...ports import Carrier
 from ...run import ACK, RST, SYN, Run
@@ -189,6 +190,10 @@ class Second(RivalHandshake):
     race: Race
     beyond = 0
     """Octets of our SYN that only a server which does not know the method takes for text."""
+
+    def opening(self, now: float) -> tuple[FastOpening | None, bytes]:
+        """What the SYN takes of the stream, in the way of Fast Open."""
+        return None, b""
 
     def upgraded(self, segment: Segment) -> bool:
         """Whether a SYN-ACK says that the server knows the method; reads its options."""
