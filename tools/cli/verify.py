@@ -36,7 +36,7 @@ def verify(
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
-    """Recompute the TCP-AO MACs of a capture, and say what would have matched where they differ."""
+    """Recompute the MACs of TCP-AO and TCP-MD5 in a capture, and say what would have matched where they differ."""
     # Loaded only now: no other command needs them.
     from tun.capture_reader import CaptureError
 
@@ -44,11 +44,10 @@ def verify(
     from ..verify.packets import read_packets
 
     try:
-        # Keys of TCP-MD5 may stand in the same file; a segment that bears its digest has no TCP-AO.
-        mkts, _ = load_with_md5(keys, strict_permissions=False, notice=options.notice)
+        mkts, md5_keys = load_with_md5(keys, strict_permissions=False, notice=options.notice)
     except KeyFileError as error:
         options.wrong(str(error))
-    judge = Judge(mkts, dict(_isn(text) for text in isn or ()))
+    judge = Judge(mkts, dict(_isn(text) for text in isn or ()), md5_keys)
     judged: list[Judged] = []
     try:
         for row in judge.judge(read_packets(capture)):
@@ -93,7 +92,7 @@ def _isn(text: str) -> tuple[tuple[bytes, int], int]:
 
 def _line(row: Judged) -> str:
     ends = f"{_end(row.src, row.sport)} > {_end(row.dst, row.dport)}"
-    ids = "" if row.key_id is None else f" ids {row.key_id}/{row.rnext}"
+    ids = " md5" if row.option == "md5" else "" if row.key_id is None else f" ids {row.key_id}/{row.rnext}"
     line = f"{row.n:6} {ends}{ids} {row.verdict.value.replace('_', ' ')}"
     if row.key is not None:
         line += f" (key {row.key})"

@@ -1,4 +1,4 @@
-"""What becomes of each segment: good, bad, no key, no TCP-AO; and what would have matched."""
+"""What becomes of each segment: good, bad, no key, neither TCP-AO nor TCP-MD5; and what would have matched."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ao.md5 import Md5Key
 from ao.mkt import Mkt, MktTable
 from ao.traffic_keys import SocketPair
 from stack.run import ACK, SYN
 
+from .digests import Digests
 from .mistakes import search
 from .packets import Packet
 from .sessions import End, Session, Sessions, ends_of
@@ -34,8 +36,8 @@ class Verdict(StrEnum):
 class Judged:
     """One segment: its number in the capture, seconds since 1970, ends, key ids, verdict.
 
-    ``would_match`` says what is wrong with the keys where that was found, ``reason`` why it is not good; ``key``
-    is the name of the key.
+    ``option`` is ``ao``, ``md5`` (which has no key ids) or None. ``would_match`` says what is wrong with the keys
+    where that was found, ``reason`` why it is not good; ``key`` is the name of the key.
     """
 
     n: int
@@ -44,6 +46,7 @@ class Judged:
     dst: str
     sport: int
     dport: int
+    option: str | None
     key_id: int | None
     rnext: int | None
     verdict: Verdict
@@ -59,8 +62,9 @@ def _text(address: bytes) -> str:
 class Judge:
     """Judges the segments of one capture in their order under the keys of either end."""
 
-    def __init__(self, mkts: Iterable[Mkt], isns: Mapping[End, int]) -> None:
+    def __init__(self, mkts: Iterable[Mkt], isns: Mapping[End, int], md5_keys: Iterable[Md5Key] = ()) -> None:
         self._table = MktTable(mkts)
+        self._digests = Digests(md5_keys)
         self._sessions = Sessions(isns)
         self._searched: Counter[frozenset[End]] = Counter()
         self._found: list[tuple[str, ...]] = []
@@ -75,6 +79,10 @@ class Judge:
     def _judge(self, packet: Packet) -> Judged:
         if packet.fault is not None:
             return _judged(packet, Verdict.BAD, reason=packet.fault)
+        if packet.md5 is not None:
+            good, key, reason, would = self._digests.judge(packet)
+            verdict = Verdict.GOOD if good else Verdict.NO_KEY if key is None else Verdict.BAD
+            return _judged(packet, verdict, key=key, reason=reason, would_match=would)
         if packet.key_ids is None:
             self._begin(packet)
             return _judged(packet, Verdict.NO_AO)
@@ -204,6 +212,7 @@ def _judged(
         _text(segment.destination),
         segment.source_port,
         segment.destination_port,
+        "md5" if packet.md5 is not None else None if packet.ao is None else "ao",
         ids[0],
         ids[1],
         verdict,

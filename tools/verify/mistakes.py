@@ -36,7 +36,7 @@ def changes(trial: Trial, packet: Packet, other_isn: int | None, *, handshake: b
         else:
             words = f"MAC {algorithm.name}" + ("" if octets == algorithm.mac_octets else f" of {octets} octets")
             yield Change("mac", words, {"algorithm": algorithm, "mac_octets": octets})
-    for words, secret in _secrets(trial.secret):
+    for words, secret in readings(trial.secret):
         yield Change("secret", words, {"secret": secret})
     for words, zero_source, zero_destination in (
         ("addresses and ports count as they are", False, False),
@@ -55,8 +55,8 @@ def changes(trial: Trial, packet: Packet, other_isn: int | None, *, handshake: b
             yield Change("sne", words, {"sne": sne})
 
 
-def _secrets(secret: bytes) -> Iterator[tuple[str, bytes]]:
-    """Other readings of what somebody typed as a master key."""
+def readings(secret: bytes) -> Iterator[tuple[str, bytes]]:
+    """Other readings of what somebody typed as a key, in words and octets."""
     yield "the secret with a newline at its end", secret + b"\n"
     yield "the secret with CR LF at its end", secret + b"\r\n"
     yield "the secret with a zero octet at its end", secret + b"\x00"

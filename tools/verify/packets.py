@@ -1,10 +1,11 @@
-"""The TCP segments of a capture, their TCP-AO option found by the stack's own walk."""
+"""The TCP segments of a capture, their TCP-AO or TCP-MD5 option found by the stack's own walk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from edo.fast import find_md5
 from edo.walk import walk
 from stack import ip
 from stack.checksum import checksum
@@ -19,17 +20,18 @@ _NANO = 1_000_000_000
 class Packet:
     """One segment of a capture: ``number`` from 1 as capture readers count, ``time`` in seconds since 1970.
 
-    ``ao`` is offset and length of its TCP-AO option in octets, None where it has none; ``fault`` says why a
-    segment cannot be judged at all.
+    ``ao`` is offset and length of its TCP-AO option in octets, None where it has none, ``md5`` those of TCP-MD5;
+    ``fault`` says why a segment cannot be judged at all.
     """
 
-    __slots__ = ("ao", "fault", "number", "segment", "time")
+    __slots__ = ("ao", "fault", "md5", "number", "segment", "time")
 
     def __init__(self, number: int, time: float, segment: Segment) -> None:
         self.number = number
         self.time = time
         self.segment = segment
         self.ao: tuple[int, int] | None = None
+        self.md5: tuple[int, int] | None = None
         self.fault: str | None = None
         spans = walk(segment.tcp, 20, segment.data_offset) if segment.sound else None
         if spans is None:
@@ -41,6 +43,12 @@ class Packet:
             self.ao = place
         elif place is not None:
             self.fault = str(place)
+        else:
+            digest = find_md5(spans)
+            if digest[0] >= 0:
+                self.md5 = digest
+            elif digest[0] == -2:
+                self.fault = "TCP-MD5 stands in it twice"
 
     @property
     def key_ids(self) -> tuple[int, int] | None:
