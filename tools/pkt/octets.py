@@ -23,7 +23,7 @@ class OptionFault(ValueError):
 
 
 def build(options: tuple[Opt, ...], dialect: Dialect) -> tuple[bytes, bytes]:
-    """The octets inside Data Offset and behind it: an EDO Extension ends what is inside.
+    """The octets inside Data Offset and behind it: an EDO Extension ends what is inside, NOPs that pad it apart.
 
     Raises OptionFault where an area is no multiple of four octets or has no room.
     """
@@ -34,12 +34,22 @@ def build(options: tuple[Opt, ...], dialect: Dialect) -> tuple[bytes, bytes]:
         if option.word == "edo":
             behind = 1
     inside, extended = b"".join(parts[0]), b"".join(parts[1])
+    if behind:
+        inside += b"\x01" * (-len(inside) % 4)
     for name, area in (("options", inside), ("options behind Data Offset", extended)):
         if len(area) % 4:
             raise OptionFault(f"the {name} have {len(area)} octets, which is no multiple of 4: pad them with nop")
     if len(inside) > 40:
         raise OptionFault(f"the options have {len(inside)} octets, there is room for 40")
     return inside, extended
+
+
+def without_padding(inside: tuple[Opt, ...]) -> tuple[Opt, ...]:
+    """Options inside Data Offset without the NOPs that follow an Extension: scripts write none there."""
+    kept = len(inside)
+    while kept and inside[kept - 1].word == "nop":
+        kept -= 1
+    return inside[:kept] if kept and inside[kept - 1].word == "edo" else inside
 
 
 def encode(option: Opt, dialect: Dialect) -> bytes:

@@ -140,7 +140,7 @@ def read_tcp(packet: bytes, dialect: Dialect, time: float) -> Segment | None:
     data_offset = (bits >> 12) * 4
     area = tcp[20:data_offset]
     end = data_offset if bits & 2 else octets.header_end(area, data_offset, len(tcp), dialect)
-    inside = octets.decode(area, dialect)
+    inside = octets.without_padding(octets.decode(area, dialect))
     return Segment(
         Ends(source, source_port, destination, destination_port),
         seq,
