@@ -228,6 +228,8 @@ class Flow:
         """Count one dropped segment."""
         self.drops[str(reason)] += 1
         self.stack.note(str(reason))
+        if reason == EdoDrop.MALFORMED_OPTION and self.edo.on:
+            self.stack.counters["edo_malformed"] += 1
         if self.stack.trace is not None:
             self.stack.trace.segment_dropped(self.key, str(reason), self.stack.now)
 

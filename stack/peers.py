@@ -104,6 +104,12 @@ class Peers:
         span = EDO_DAMAGE if known is None else min(known[1] * 2, EDO_DAMAGE_MAX)
         self._no_edo.put(address, (how, span), now + span)
 
+    @property
+    def latest_edo_damage(self) -> tuple[str, str] | None:
+        """The latest peer where EDO was damaged, and how."""
+        latest = self._no_edo.latest
+        return None if latest is None else (address_text(latest[0]), latest[1][0])
+
     def edo_is_damaged(self, address: bytes, now: float) -> bool:
         """Whether EDO is better left alone with ``address``."""
         return self._no_edo.get(address, now) is not None

@@ -69,6 +69,12 @@ class Remembered(Generic[K, V]):
         found = self._entries.get(key)
         return None if found is None else found[0]
 
+    @property
+    def latest(self) -> tuple[K, V] | None:
+        """What was put last."""
+        key = next(reversed(self._entries), None)
+        return None if key is None else (key, self._entries[key][0])
+
     def drop(self, key: K) -> None:
         """Forget ``key``, if it is known."""
         self._entries.pop(key, None)

@@ -72,7 +72,7 @@ class Handshake:
         if segment.flags & SYN:
             if connection.state is State.SYN_SENT and not segment.flags & RST:
                 if segment.flags & ACK:
-                    if connection.iss < extend(segment.ack, connection.snd_nxt) <= connection.snd_nxt:
+                    if self._acknowledges(segment):
                         edo.take_syn_ack(segment.options.edo_supported)
                         if self._silent:
                             remember(flow.stack, flow, SILENCE)
@@ -97,8 +97,13 @@ class Handshake:
             connection.state is State.SYN_RECEIVED
             and segment.flags & (ACK | RST) == ACK
             and number == connection.irs
-            and extend(segment.ack, connection.snd_nxt) == connection.iss + 1
+            and self._acknowledges(segment)
         )
+
+    def _acknowledges(self, segment: Segment) -> bool:
+        """Whether it acknowledges our SYN, and perhaps text of it (RFC 7413 §4.2.2)."""
+        connection = self.flow.connection
+        return connection.iss < extend(segment.ack, connection.snd_nxt) <= connection.snd_nxt
 
     def _syn_again(self, segment: Segment, number: int) -> bool:
         """Whether it is the SYN that was answered: a late one may come without EDO's offer (N8)."""

@@ -62,6 +62,7 @@ async def controlled(
     Configured keys change on time. What does not verify is told, a line a second and reason.
     """
     from tun.aolog import tell_drops
+    from tun.edolog import tell_tampering
     from tun.keyclock import keep_time
 
     from ..control.desk import desk
@@ -70,6 +71,7 @@ async def controlled(
 
     stack, wake, now = network.stack, network.driver.wake, network.driver.now
     async with AsyncExitStack() as ends:
+        await ends.enter_async_context(tell_tampering(stack, notice))
         if tables:
             await ends.enter_async_context(tell_drops(stack, notice))
             await ends.enter_async_context(keep_time(stack, tuple(tables.values()), wake))
