@@ -40,15 +40,16 @@ def remember(home: Home, flow: Carrier, how: str) -> None:
         home.peers.edo_damaged(flow.key[2], how, home.now)
 
 
-def dropped(home: Home, flow: Carrier, segment: Segment, reason: str) -> None:
-    """A segment of a connection with EDO was dropped for ``reason``.
+def drop(home: Home, flow: Carrier, segment: Segment, reason: str) -> bool:
+    """Drop a segment of a connection with EDO for what its options look like: silently, but it tells of the path.
 
-    It counts if all else about it is right: who is not on the path cannot make a peer's name bad.
+    It tells if all else about it is right: who is not on the path cannot make a peer's name bad. Returns False.
     """
+    flow.drop(reason)
     how = HOW.get(reason)
     connection = flow.connection
-    if how is None or not acceptable(connection, segment, extend(segment.seq, connection.rcv_nxt)):
-        return
-    flow.damaged += 1
-    if flow.damaged == ENOUGH:
-        remember(home, flow, how)
+    if how is not None and acceptable(connection, segment, extend(segment.seq, connection.rcv_nxt)):
+        flow.damaged += 1
+        if flow.damaged == ENOUGH:
+            remember(home, flow, how)
+    return False

@@ -138,23 +138,17 @@ class Flow:
         if edo.state is not EdoState.OFF:
             boundary = edo.boundary(segment.tcp, segment.data_offset, spans, segment.flags)
             if boundary.__class__ is not int:
-                return self._malformed(segment, str(boundary))
+                return edo_damage.drop(self.stack, self, segment, str(boundary))
             segment.header_end = boundary
             if segment.header_end > segment.data_offset:
                 behind = walk(segment.tcp, segment.data_offset, segment.header_end)
                 if behind is None:
-                    return self._malformed(segment, EdoDrop.MALFORMED_OPTION)
+                    return edo_damage.drop(self.stack, self, segment, EdoDrop.MALFORMED_OPTION)
                 spans = spans + behind
             if not edo.extended:
                 self._extended = False
         segment.options = read_options(segment.tcp, spans, edo.dialect.points)
         return True
-
-    def _malformed(self, segment: Segment, reason: str) -> bool:
-        """Drop a segment for what its options look like: silently, but it may say something of the path."""
-        self.drop(reason)
-        edo_damage.dropped(self.stack, self, segment, reason)
-        return False
 
     def read_inside(self, segment: Segment) -> None:
         """Read the options inside Data Offset only: of a SYN, whose Extension has no meaning (EDO rule N2)."""
