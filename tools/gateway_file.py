@@ -15,7 +15,15 @@ from .link import Fault, Link, check_link
 from .protect import check_security, listed
 from .toml_lines import Lines, syntax_error
 
-_TUN_KEYS: Final = {"name": str, "addr": list, "host": list, "netns": str, "mtu": int, "congestion": str}
+_TUN_KEYS: Final = {
+    "name": str,
+    "addr": list,
+    "host": list,
+    "netns": str,
+    "mtu": int,
+    "congestion": str,
+    "sack_blocks": int,
+}
 _FORWARD_KEYS: Final = {
     "name": str,
     "listen": str,
@@ -131,6 +139,7 @@ class _Reader:
                 qlog=qlog,
                 congestion=tun.get("congestion", "cubic"),
                 keylog=keylog,
+                sack_blocks=tun.get("sack_blocks", 16),
             )
         except Fault as fault:
             key = "name" if fault.option == "tun" else fault.option

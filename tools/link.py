@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stack.config import MOST_SACK_BLOCKS
 from stack.congestion import CONTROLLERS
 
 # IFNAMSIZ - 1, and the characters that are safe in a file name as well.
@@ -30,7 +31,7 @@ class Fault(ValueError):
 @dataclass(frozen=True, slots=True)
 class Link:
     """The device: its ``name``, the stack's addresses (CIDR), the kernel's, namespace, MTU in octets, files,
-    and the name of the connections' congestion controller."""
+    the name of the connections' congestion controller, and the most SACK blocks of a segment."""
 
     name: str
     addresses: tuple[str, ...]
@@ -41,6 +42,7 @@ class Link:
     qlog: Path | None = None
     congestion: str = "cubic"
     keylog: Path | None = None
+    sack_blocks: int = 16
 
 
 def check_link(
@@ -54,6 +56,7 @@ def check_link(
     qlog: Path | None = None,
     congestion: str = "cubic",
     keylog: Path | None = None,
+    sack_blocks: int = 16,
 ) -> Link:
     """Return the Link of these values; raises Fault for the first that is wrong."""
     if not _DEVICE.fullmatch(name) or name in (".", ".."):
@@ -82,11 +85,13 @@ def check_link(
             raise Fault("netns", f"there is no namespace {netns!r} in {NAMESPACES} (ip netns add {netns})")
     if congestion not in CONTROLLERS:
         raise Fault("congestion", f"{congestion!r} is not one of {', '.join(CONTROLLERS)}")
+    if not 1 <= sack_blocks <= MOST_SACK_BLOCKS:
+        raise Fault("sack_blocks", f"{sack_blocks} is not in 1-{MOST_SACK_BLOCKS}")
     for option, file in (("capture", capture), ("qlog", qlog), ("keylog", keylog)):
         if file is not None and not file.parent.is_dir():
             raise Fault(option, f"there is no folder {file.parent}")
     stack, host = tuple(map(str, interfaces)), tuple(map(str, kernel))
-    return Link(name, stack, host, netns, mtu, capture, qlog, congestion, keylog)
+    return Link(name, stack, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks)
 
 
 def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:

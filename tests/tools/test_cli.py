@@ -74,6 +74,7 @@ def call(*arguments: str) -> Result:
         ([*CONNECT, "--bytes", "-1"], "--bytes: -1 is below 0"),
         ([*CONNECT, "--timeout", "0"], "--timeout: 0 is not above 0"),
         ([*CONNECT, "--port", "-1"], "--port: -1 is not in 0-65535"),
+        ([*CONNECT, "--sack-blocks", "32"], "--sack-blocks: 32 is not in 1-31"),
         ([*SERVE, "--edo", "on"], "--edo: 'on' is not one of off, strict, lenient"),
         ([*SERVE, "--edo", "strict", "--edo-kind", "238"], "--edo-kind: '238' is not one of exid, 79/80, 237"),
         ([*CONNECT, "--edo", "strict", "--edo-units", "bits"], "--edo-units: 'bits' is not one of words, octets"),

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from ao.keyfile import KeyFileError
+from edo.codepoints import Dialect, EdoKind, FormChoice, Units
 from tools.gateway_file import Endpoint, Forward, GatewayFileError, load
 
 GOOD = """\
@@ -53,6 +54,20 @@ def test_a_good_file(tmp_path: Path) -> None:
         "forward 2", Endpoint(False, "fd09::2", 80), Endpoint(True, "::1", 8000), None, back.security
     )
     assert back.security.protect == "none"
+
+
+def test_how_edo_is_written_and_how_many_sack_blocks(tmp_path: Path) -> None:
+    text = changed("mtu = 1400", "sack_blocks = 31").replace(
+        'confirm = "wait"\n', 'confirm = "wait"\nedo_kind = "79/80"\nedo_units = "octets"\nedo_form = "long"\n'
+    )
+    content = load(write(tmp_path, text))
+    assert content.link.sack_blocks == 31
+    assert content.forwards[0].security.dialect == Dialect(EdoKind.NATIVE_79_80, Units.OCTETS, FormChoice.LONG)
+    assert content.forwards[1].security.dialect is None
+    assert load(write(tmp_path, GOOD)).link.sack_blocks == 16
+    for line, fault in (("edo_kind = '238'", "edo_kind: '238' is not one of"), ("edo_form = 'long'", "EDO is off")):
+        with pytest.raises(GatewayFileError, match=fault):
+            load(write(tmp_path, GOOD + line + "\n"))
 
 
 def test_the_congestion_control_is_cubic_unless_the_file_says_otherwise(tmp_path: Path) -> None:

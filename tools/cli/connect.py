@@ -70,6 +70,7 @@ def connect(
     ] = 60.0,
     mtu: options.Mtu = 1500,
     congestion: options.Congestion = "cubic",
+    sack_blocks: options.SackBlocks = 16,
     protect: options.Protect = "none",
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
@@ -103,7 +104,7 @@ def connect(
     if not timeout > 0:
         options.wrong(f"--timeout: {timeout:g} is not above 0")
     options.port(port, 0)
-    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog)
+    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks)
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
         protect,

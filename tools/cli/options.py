@@ -84,6 +84,15 @@ Congestion = Annotated[
         rich_help_panel=_DEVICE,
     ),
 ]
+SackBlocks = Annotated[
+    int,
+    typer.Option(
+        "--sack-blocks",
+        metavar="N",
+        help="SACK blocks of a segment at most (1-31); more than four have room with EDO only.",
+        rich_help_panel=_DEVICE,
+    ),
+]
 Protect = Annotated[
     str,
     typer.Option(
@@ -264,6 +273,7 @@ def link(
     qlog: Path | None,
     congestion: str,
     keylog: Path | None = None,
+    sack_blocks: int = 16,
 ) -> Link:
     """Return the checked device options."""
     try:
@@ -277,9 +287,10 @@ def link(
             qlog=qlog,
             congestion=congestion,
             keylog=keylog,
+            sack_blocks=sack_blocks,
         )
     except Fault as fault:
-        wrong(f"--{fault.option}: {fault}")
+        wrong(f"--{fault.option.replace('_', '-')}: {fault}")
 
 
 def security(

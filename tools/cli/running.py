@@ -39,7 +39,7 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
         capture=link.capture,
         qlog=link.qlog,
         keylog=link.keylog,
-        config=TcpConfig(congestion=link.congestion, nagle=False),
+        config=TcpConfig(congestion=link.congestion, sack_blocks=link.sack_blocks, nagle=False),
     )
     async with network:
         watch = asyncio.ensure_future(network.wait())

@@ -61,6 +61,7 @@ def serve(
     ] = None,
     mtu: options.Mtu = 1500,
     congestion: options.Congestion = "cubic",
+    sack_blocks: options.SackBlocks = 16,
     protect: options.Protect = "none",
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
@@ -88,7 +89,7 @@ def serve(
     """Serve echo, sink, source or files on the stack's own addresses."""
     handler, default_port = _handler(service, octets)
     options.port(port, 1)
-    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog)
+    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks)
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
         protect,

@@ -12,12 +12,14 @@ from ao.md5 import Md5Key, Md5Table
 from ao.mkt import Mkt, MktTable
 from edo.codepoints import Dialect, EdoKind
 from edo.layout import NoRoom, fit_syn
-from edo.negotiation import EdoState
+from edo.negotiation import Edo, EdoPolicy, EdoState
 from edo.options import Options
 from stack.batch import Batch
 from stack.config import FastOpen, TcpConfig
+from stack.protection import KeyedProtection, Protection
 from stack.security import Security
 from stack.simulator.resegment import rebuilt
+from stack.space import sack_room
 from tests.stack.edo.path import STRICT, SYN, Header, Path, header, headers
 from tests.stack.wire import Wire, transfer
 
@@ -105,6 +107,21 @@ def test_timestamps_stand_inside_and_sack_behind() -> None:
     assert blocks
     assert not any((5, -1) in one.kinds for one in sent)
     assert max((one.header_length or 0) - one.data_offset for one in blocks) > 2 + 4 * 8
+
+
+def test_blocks_leave_room_to_octets() -> None:
+    """EDO, section 6, MSS: at least 128 octets of a segment are left to data, where it has so many."""
+    edo = Edo(EdoPolicy.STRICT, active=True)
+    edo.offer()
+    edo.take_syn_ack(True)
+    signed = KeyedProtection.__new__(KeyedProtection)
+    for segment_size, room in ((1400, 159), (400, 34), (340, 26), (160, 4), (20, 4)):
+        assert sack_room(edo, Protection(), segment_size) == 4
+        assert sack_room(edo, signed, segment_size) == room
+    edo.accepted(True)
+    assert sack_room(edo, Protection(), 340) == 26
+    edo.turn_off()
+    assert sack_room(edo, Protection(), 1400) == 4
 
 
 @pytest.mark.parametrize(("blocks", "edo", "most"), [(16, "strict", 16), (31, "strict", 31), (16, "off", 3)])
