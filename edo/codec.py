@@ -16,12 +16,16 @@ from construct import (
     Array,
     Byte,
     Bytes,
+    Check,
     Construct,
     ConstructError,
     ExprAdapter,
     GreedyBytes,
+    GreedyRange,
     If,
+    IfThenElse,
     Int16ub,
+    Int24ub,
     Int32ub,
     Struct,
     Tell,
@@ -29,6 +33,8 @@ from construct import (
 )
 
 from edo.codepoints import (
+    ACCECN_0,
+    ACCECN_1,
     EXPERIMENTAL,
     MSS,
     POINTS,
@@ -99,6 +105,10 @@ def _blocks(context: Any) -> int:
     return len(context.blocks) if context._building else context._params.size // 8
 
 
+def _counters(context: Any) -> int:
+    return int(len(context.counters) if context._building else context._params.size // 3)
+
+
 def _long(context: Any) -> bool:
     return context.segment_length is not None if context._building else context._params.size == 4
 
@@ -108,6 +118,29 @@ _BLOCK = ExprAdapter(
     lambda block, _context: (block.left, block.right),
     lambda edges, _context: {"left": edges[0], "right": edges[1]},
 )
+
+
+def _has_length(suboption: Any) -> bool:
+    return bool(0x80 <= suboption.first < 0xA0)
+
+
+def _data_octets(suboption: Any) -> int:
+    return int(suboption.first & 0x1F) + 1
+
+
+# A global suboption or a TEP without data; a length octet, then a TEP and so many octets; a TEP whose data end with
+# the option (RFC 8547 §4.1, §4.4).
+_SUBOPTION = Struct(
+    first=Byte,
+    tep=If(_has_length, Byte),
+    of_a_tep=Check(lambda suboption: suboption.tep is None or suboption.tep >= 0xA0),
+    data=If(
+        lambda suboption: suboption.first >= 0x80,
+        IfThenElse(_has_length, Bytes(_data_octets), GreedyBytes),
+    ),
+)
+ENO_SUBOPTIONS = Struct(suboptions=GreedyRange(_SUBOPTION), end=Terminated)
+"""The contents of a SYN-form TCP-ENO option, which may be anything as far as the option itself is declared."""
 
 
 def _declare(
@@ -139,7 +172,10 @@ DECLARATIONS: tuple[Declaration, ...] = (
     _declare(
         "fast_open_exp", lambda points: (EXPERIMENTAL, points.fast_open_exid), COOKIE_OCTETS, cookie=GreedyBytes
     ),
-    # RFC 8547 §4.1; edo.eno reads the suboptions
+    # RFC 9768 §3.2.3: three counters, whose order tells the kinds apart; the last may be missing. Not used here.
+    _declare("accecn_0", _kind(ACCECN_0), range(0, 10, 3), counters=Array(_counters, Int24ub)),
+    _declare("accecn_1", _kind(ACCECN_1), range(0, 10, 3), counters=Array(_counters, Int24ub)),
+    # RFC 8547 §4.1; ``ENO_SUBOPTIONS`` has the contents of the SYN form
     _declare("eno", lambda points: ((points.eno,), -1), range(254), contents=GreedyBytes),
     # draft-ietf-tcpm-tcp-edo §4.1, §4.2: one number, told apart by the Length
     _declare("edo_supported", _supported_number, {0}),
@@ -241,9 +277,7 @@ def _plain(declaration: Declaration, form: Construct, contents: bytes) -> dict[s
     except ConstructError as error:
         raise OptionError(f"{declaration.name}: malformed contents of {len(contents)} octets") from error
     fields = {name: value for name, value in parsed.items() if name not in {"_io", "end"}}
-    if "blocks" in fields:
-        fields["blocks"] = tuple(fields["blocks"])
-    return fields
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edo.codec import OptionError, parse_option
+from collections.abc import Callable
+
+from edo.codec import OptionError, Value, parse_option
 from edo.codepoints import POINTS, CodePoints
 from edo.options import Fragment, Options, Span
 from edo.walk import walk
@@ -51,39 +53,57 @@ def values(options: Options) -> dict[str, object]:
 
 def read_by_declaration(tcp: memoryview, spans: list[Span], points: CodePoints = POINTS) -> Options:
     """What ``read_options`` has to say, told by the construct declarations, option by option."""
+
+    def parse(option: bytes) -> Value | None:
+        try:
+            return parse_option(option, points)
+        except OptionError:
+            return None
+
+    return options_of(bytes(tcp), spans, parse, points)
+
+
+def options_of(
+    octets: bytes, spans: list[Span], parse: Callable[[bytes], Value | None], points: CodePoints
+) -> Options:
+    """The values of all options that ``parse`` knows; a KE option too short to be one is there all the same."""
     options = Options()
     for kind, exid, offset, length in spans:
-        try:
-            value = parse_option(bytes(tcp[offset : offset + length]), points)
-        except OptionError:
-            if kind in {253, 254} and exid == points.ke_exid:
-                options.ke += (Fragment(0, 0, 0, b""),)
-            continue
-        fields = value.fields
-        match value.name:
-            case "mss":
-                options.mss = fields["mss"]
-            case "wscale":
-                options.wscale = fields["shift"]
-            case "sack_permitted":
-                options.sack_permitted = True
-            case "sack":
-                options.sack = fields["blocks"]
-            case "timestamps":
-                options.ts_val, options.ts_ecr = fields["ts_val"], fields["ts_ecr"]
-            case "eno":
-                options.eno_count += 1
-                if options.eno is None:
-                    options.eno = bytes(tcp[offset : offset + length])
-            case "edo_supported":
-                options.edo_supported = True
-            case "fast_open" | "fast_open_exp":
-                options.fast_open = fields["cookie"]
-                options.fast_open_experimental = value.name == "fast_open_exp"
-            case "user_timeout":
-                options.user_timeout = fields["field"]
-            case "syn_eos":
-                options.syn_eos = True
-            case "ke":
-                options.ke += (Fragment(fields["message"], fields["total"], fields["offset"], fields["octets"]),)
+        option = octets[offset : offset + length]
+        value = parse(option)
+        if value is not None:
+            _put(options, value, option)
+        elif kind in {253, 254} and exid == points.ke_exid:
+            options.ke += (Fragment(0, 0, 0, b""),)
     return options
+
+
+def _put(options: Options, value: Value, octets: bytes) -> None:
+    """Note one declared option among the others: the last of a kind holds, of TCP-ENO the first."""
+    fields = value.fields
+    match value.name:
+        case "mss":
+            options.mss = fields["mss"]
+        case "wscale":
+            options.wscale = fields["shift"]
+        case "sack_permitted":
+            options.sack_permitted = True
+        case "sack":
+            options.sack = fields["blocks"]
+        case "timestamps":
+            options.ts_val, options.ts_ecr = fields["ts_val"], fields["ts_ecr"]
+        case "eno":
+            options.eno_count += 1
+            if options.eno is None:
+                options.eno = octets
+        case "edo_supported":
+            options.edo_supported = True
+        case "fast_open" | "fast_open_exp":
+            options.fast_open = fields["cookie"]
+            options.fast_open_experimental = value.name == "fast_open_exp"
+        case "user_timeout":
+            options.user_timeout = fields["field"]
+        case "syn_eos":
+            options.syn_eos = True
+        case "ke":
+            options.ke += (Fragment(fields["message"], fields["total"], fields["offset"], fields["octets"]),)

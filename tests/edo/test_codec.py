@@ -25,6 +25,8 @@ KNOWN = [
     ("md5", {"digest": b"\xaa" * 16}, "1312" + "aa" * 16),  # RFC 2385 §3.0
     ("ao", {"key_id": 61, "rnext_key_id": 84, "mac": b"\xbb" * 12}, "1d103d54" + "bb" * 12),  # RFC 5925 §2.2
     ("eno", {"contents": bytes.fromhex("a0ed01")}, "4505a0ed01"),  # RFC 8547 §4.1
+    ("accecn_0", {"counters": (1, 2, 0xFFFFFF)}, "ac0b000001000002ffffff"),  # RFC 9768 §3.2.3
+    ("accecn_1", {"counters": (0x800000,)}, "ae05800000"),
     ("edo_supported", {}, "fe040ed0"),  # draft-ietf-tcpm-tcp-edo §4.1 with RFC 6994 §2
     ("edo_extension", {"header_length": 14, "segment_length": None}, "fe060ed0000e"),  # §4.2
     ("edo_extension", {"header_length": 14, "segment_length": 156}, "fe080ed0000e009c"),
