@@ -394,6 +394,7 @@ class Stack:
         if self.flows.get(flow.key) is flow:
             del self.flows[flow.key]
             flow.connection.close_account()
+            self._alarms.disarm(flow)
 
     def unlisten(self, listener: Listener) -> None:
         """The listener takes no more SYNs."""
