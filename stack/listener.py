@@ -22,6 +22,8 @@ from .segment import Segment
 
 # SYNs that wait for their OOB at the same time, and how long each does: min(this, initial RTO / 4), seconds.
 _PENDING_LIMIT = 256
+# Octets of a segment for which PENDING_SYN has room.
+_USUAL = 1500
 OOB_WAIT = 0.2
 # How long a connection that opened fast and was reset counts as if it were pending, seconds (RFC 7413 §5.1).
 _RESET_COUNTS = 60.0
@@ -41,15 +43,17 @@ class PendingSyn:
     """A SYN that waits for its out-of-band segment; it is no connection yet (profile.md §5).
 
     ``segment`` has a copy of the packet, whose memory is not ours beyond its batch; ``protection`` is what it
-    verified under and its OOB has to, None for a clear one.
+    verified under and its OOB has to, None for a clear one. ``charge`` is what all of it takes, octets.
     """
 
-    __slots__ = ("key", "listener", "next_deadline", "over", "protection", "scheduled", "segment")
+    __slots__ = ("charge", "key", "listener", "next_deadline", "over", "protection", "scheduled", "segment")
 
     def __init__(self, listener: Listener, key: FlowKey, segment: Segment, deadline: float) -> None:
         self.listener = listener
         self.key = key
         self.segment = segment
+        # A SYN may bring as much text as an IP packet has room for.
+        self.charge = PENDING_SYN + max(len(segment.tcp) - _USUAL, 0)
         self.next_deadline: float | None = deadline
         self.scheduled: float | None = None
         self.over = False
@@ -190,14 +194,14 @@ class Listener:
         segment.tcp = memoryview(bytes(segment.tcp))
         pending = PendingSyn(self, key, segment, deadline)
         self._pending[key] = pending
-        self.stack.memory.charge(PENDING_SYN)
+        self.stack.memory.charge(pending.charge)
         return pending
 
     def release(self, pending: PendingSyn) -> None:
         """The SYN waits no longer."""
         pending.over = True
         if self._pending.pop(pending.key, None) is not None:
-            self.stack.memory.charge(-PENDING_SYN)
+            self.stack.memory.charge(-pending.charge)
 
     def out_of_band_missed(self, pending: PendingSyn, now: float) -> None:
         """Answer a SYN whose OOB did not come, and remember that for its prefix."""

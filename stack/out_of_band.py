@@ -13,6 +13,7 @@ from ao.messages import MessageKind
 from ao.reasons import AoDrop
 from edo.fast import read_options
 from edo.reasons import EdoDrop
+from edo.syneos import MOST_JOINED
 
 from .ground import Ground
 from .handshake.agreed_b import takes
@@ -175,9 +176,14 @@ class EarlyOobs:
         self._kept: OrderedDict[tuple[FlowKey, int], tuple[Segment, float]] = OrderedDict()
 
     def keep(self, key: FlowKey, segment: Segment) -> bool:
-        """Keep a segment of which there is none yet, the oldest giving way; False where memory is short."""
+        """Keep a segment of which there is none yet, the oldest giving way; False where memory is short.
+
+        One with more than could be joined to a SYN's options is of no use.
+        """
         stack = self._stack
         if (key, segment.seq) in self._kept or stack.memory.held > stack.memory.pressure:
+            return False
+        if len(segment.tcp) - segment.data_offset > MOST_JOINED:
             return False
         while len(self._kept) >= _EARLY_LIMIT:
             self._forget_oldest()

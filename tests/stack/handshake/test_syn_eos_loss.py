@@ -302,3 +302,17 @@ def test_pending_syns_are_bounded() -> None:
     roomy = Host()
     roomy.listener.backlog = 2000
     assert len(roomy.gets(*(marked_syn(port=port) for port in range(4000, 4300)))) == 300 - 256
+
+
+def test_what_waits_is_charged_with_its_text() -> None:
+    """SYN-EOS L6: a SYN may bring 60,000 octets of it; of early OOBs none has more than can be joined."""
+    host = Host(EARLY)
+    held = host.stack.memory.held
+    host.gets(marked_syn(payload=bytes(60_000)))
+    assert host.stack.memory.held - held > 60_000
+    host.listener.close()
+    assert host.stack.memory.held == held
+    host = Host(EARLY)
+    host.gets(oob(PAYLOAD + b"\x01" * 1024, port=4001))
+    assert host.stack.memory.held == held
+    assert host.stack.drops["stray_oob"] == 1
