@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
+# How long make fuzz spends on each target, and which (none: all of tests/fuzz/targets.py).
+SECONDS ?= 60
+TARGETS ?=
 # Handed on to pytest, edotun demo or edotun bench.
 ARGS ?=
 
@@ -12,7 +15,7 @@ ARGS ?=
 LINES ?= 95
 BRANCHES ?= 90
 
-.PHONY: guest help deps install demo test coverage check format soak bench clean
+.PHONY: guest help deps install demo test coverage check format soak fuzz bench clean
 
 help:
 	@echo "make demo     a 20 MB download between unmodified programs, protected, shown and proven"
@@ -21,6 +24,7 @@ help:
 	@echo "make check    ruff and mypy"
 	@echo "make bench    goodput beside the kernel's"
 	@echo "make soak     the long tests"
+	@echo "make fuzz     fuzzing guided by coverage, SECONDS=$(SECONDS) for each target (docs/guides/fuzzing.md)"
 	@echo "make install  .venv with everything; make deps: the system packages; make clean: remove what was made"
 
 deps:
@@ -56,6 +60,9 @@ format: install
 
 soak: deps install
 	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(ARGS)
+
+fuzz: install
+	$(BIN)/python -m tests.fuzz.campaign $(SECONDS) $(TARGETS)
 
 bench: deps install
 	$(BIN)/edotun bench $(ARGS)

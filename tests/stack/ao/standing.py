@@ -89,7 +89,7 @@ class Standing:
 
     def state(self) -> dict[str, object]:
         """Every state variable of the server's connection, the ids of the keys in use and of those last heard."""
-        found = dict(_scalars(self.flow.connection))
+        found = dict(scalars(self.flow.connection))
         found["keys"] = self.flow.protection.key_ids
         ring = self.flow.protection.ring
         found["heard"] = (ring.heard, ring.heard_rnext)
@@ -160,7 +160,7 @@ def header_octets(packet: bytes) -> int:
     return (packet[header_at(packet) + 12] >> 4) << 2
 
 
-def _scalars(thing: object, depth: int = 2, name: str = "") -> Iterator[tuple[str, object]]:
+def scalars(thing: object, depth: int = 2, name: str = "") -> Iterator[tuple[str, object]]:
     """(name, value) of what plain values a slotted object holds, and those that it holds do."""
     slots = [slot for kind in type(thing).__mro__ for slot in getattr(kind, "__slots__", ())]
     for slot in slots:
@@ -170,4 +170,4 @@ def _scalars(thing: object, depth: int = 2, name: str = "") -> Iterator[tuple[st
         if value is None or isinstance(value, int | float | bytes | str | enum.Enum):
             yield f"{name}{slot}", value
         elif depth and hasattr(type(value), "__slots__") and slot != "config":
-            yield from _scalars(value, depth - 1, f"{name}{slot}.")
+            yield from scalars(value, depth - 1, f"{name}{slot}.")
