@@ -130,8 +130,6 @@ class Security:
             raise ValueError(f"keys: protection {self.protect!r} takes no keys of TCP-MD5")
         if self.syn_space is not None and self.protect != "none":
             raise ValueError(f"method: {self.syn_space.method} is not had with protection {self.protect!r}")
-        if self.syn_space is not None and self.syn_eos is not None:
-            raise ValueError(f"method: {self.syn_space.method} and SYN-EOS are two ways to the same")
         if self.syn_space is not None and self.syn_space.needs_edo and self.edo == "off":
             raise ValueError(f"edo: {self.syn_space.method} builds on EDO, so it cannot be off")
         if self.syn_space is not None and self.syn_eos is not None:

@@ -27,7 +27,7 @@ from ...syn_space import SynSpace
 from .base import PLAIN_AFTER, RivalHandshake
 
 _METHOD: Final = FourWay()
-_TRIES: Final = 3
+_TRIES: Final = 2
 
 
 class _Stage(Enum):
@@ -62,7 +62,7 @@ class FourWayClient(RivalHandshake):
                 self.dress_plain(run, out)
                 return
             if not self.flow.edo.offer():
-                # EDO did not survive the way to this peer the last time.
+                self.facts.fallback = "remembered: EDO did not survive the way to this peer"
                 self._went_plain = True
                 self.dress_plain(run, out)
                 return
