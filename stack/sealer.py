@@ -17,8 +17,6 @@ _FIXED = struct.Struct("!HHIIBBHHH")
 _SHORT = struct.Struct("!H")
 _MASK = 0xFFFFFFFF
 _NOT_LAST = ~(FIN | PSH)
-# Flags that stand in the octet of Data Offset: AE, and the reserved bit that edo.rivals.four_way uses.
-_IN_OFFSET = 0x09
 
 
 class Signer(Protocol):
@@ -135,7 +133,7 @@ class Sealer:
                 self._destination_port,
                 seq & _MASK,
                 run.ack & _MASK,
-                plan.data_offset << 2 | flags >> 8 & _IN_OFFSET,
+                plan.data_offset << 2 | flags >> 8 & 9,  # AE, and the reserved bit of edo.rivals.four_way
                 flags & 0xFF,
                 run.window,
                 0,
