@@ -20,16 +20,17 @@ from .base import Handshake
 class Md5Protection(Protection):
     """The signature option on each segment of a connection; one without it is never accepted (RFC 2385 §2.0).
 
-    A segment that verifies is a clear one to everything behind: no key has a number, ICMP is believed as without
-    protection, and paths are probed no more than there.
+    ``key`` is what signs, None once it is wiped. A segment that verifies is a clear one to everything behind: no
+    key has a number, ICMP is believed as without protection, and paths are probed no more than there.
     """
 
-    __slots__ = ("_check", "_sign")
+    __slots__ = ("_check", "_sign", "key")
 
     md5 = True
 
     def __init__(self, key: Md5Key, ends: FlowKey) -> None:
         super().__init__()
+        self.key: Md5Key | None = key
         local, _, remote, _ = ends
         self._sign = Md5Signature(key.secret, local, remote)
         self._check = Md5Signature(key.secret, remote, local)
@@ -52,6 +53,7 @@ class Md5Protection(Protection):
         sealer.seal(run, plan, room, out, self._sign)
 
     def wipe(self) -> None:
+        self.key = None
         self._sign.wipe()
         self._check.wipe()
 

@@ -141,10 +141,9 @@ def connect(
         task = asyncio.current_task()
         assert task is not None
         with _progress(octets, expect_echo) as job.progress:
-            tables = {} if security.keys is None else {"keys": security.keys}
             async with (
                 running.interface(link, task.cancel) as network,
-                running.controlled(network, tables, control, link.name),
+                running.controlled(network, {"keys": security}, control, link.name),
             ):
                 return await run_connection(network, job, running.printer(json, stream_is_output=generated))
 

@@ -58,10 +58,9 @@ def gateway(
 
     async def main(stop: asyncio.Event) -> int:
         securities = {forward.name: forward.security for forward in content.forwards}
-        tables = {name: security.keys for name, security in securities.items() if security.keys is not None}
         async with (
             running.interface(content.link, lambda _: stop.set()) as network,
-            running.controlled(network, tables, control, content.link.name),
+            running.controlled(network, securities, control, content.link.name),
         ):
             await run_gateway(network, content.forwards, ready=ready, relayed=relayed, stop=stop)
         return 0

@@ -49,7 +49,7 @@ def list_(control: Control = None, tun: Tun = "edotun0", json_: Json = False) ->
         table.add_row(
             key["name"],
             key["peer"] or "any",
-            f"{key['send_id']}/{key['recv_id']}",
+            "" if key["send_id"] is None else f"{key['send_id']}/{key['recv_id']}",
             key["mac"],
             " ".join(serves) or "not now",
             f"{key['connections']} connections",

@@ -17,7 +17,7 @@ from .options import notice, wrong
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ao.mkt import MktTable
+    from stack.security import Security
     from tun.interface import Interface
 
 INTERRUPTED = 130
@@ -55,11 +55,12 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
 
 @asynccontextmanager
 async def controlled(
-    network: Interface, tables: Mapping[str, MktTable], path: Path | None, tun: str
+    network: Interface, securities: Mapping[str, Security], path: Path | None, tun: str
 ) -> AsyncIterator[None]:
     """Inside, ``edotun keys`` and ``edotun peers`` are answered at ``path``, or the default for the device.
 
-    Configured keys change on time. What does not verify is told, a line a second and reason.
+    ``securities`` have the keys, by a gateway's forward or one name. Configured keys change on time. What does not
+    verify is told, a line a second and reason.
     """
     from tun.aolog import tell_drops
     from tun.edolog import tell_tampering
@@ -69,6 +70,8 @@ async def controlled(
     from ..control.place import default_path
     from ..control.server import control
 
+    tables = {name: security.keys for name, security in securities.items() if security.keys is not None}
+    legacy = {name: security.md5_keys for name, security in securities.items() if security.md5_keys is not None}
     stack, wake, now = network.stack, network.driver.wake, network.driver.now
     async with AsyncExitStack() as ends:
         await ends.enter_async_context(tell_tampering(stack, notice))
@@ -77,12 +80,12 @@ async def controlled(
             await ends.enter_async_context(keep_time(stack, tuple(tables.values()), wake))
         where = path or default_path(tun)
         try:
-            await ends.enter_async_context(control(where, desk(stack, tables, wake, now)))
+            await ends.enter_async_context(control(where, desk(stack, tables, wake, now, legacy)))
         except OSError as error:
             if path is not None:
                 raise
             # Devices of one name in two namespaces: the second command runs all the same.
-            if tables:
+            if tables or legacy:
                 notice(f"its keys cannot be changed while it runs: {where}: {error.strerror} (--control PATH)")
         yield
 

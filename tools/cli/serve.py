@@ -113,10 +113,9 @@ def serve(
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)
 
     async def main(stop: asyncio.Event) -> int:
-        tables = {} if security.keys is None else {"keys": security.keys}
         async with (
             running.interface(link, lambda _: stop.set()) as network,
-            running.controlled(network, tables, control, link.name),
+            running.controlled(network, {"keys": security}, control, link.name),
         ):
             await run_service(
                 network,

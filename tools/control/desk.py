@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from ao.md5 import Md5Table
 from ao.mkt import MktTable
 from stack.host import Stack
 
@@ -36,9 +37,17 @@ class Desk:
         return clerk.carry_out(order)
 
 
-def desk(stack: Stack, tables: Mapping[str, MktTable], wake: Callable[[], None], now: Callable[[], float]) -> Desk:
-    """What a command is asked about: configured keys (``tables`` as ``Keys`` has them), agreed ones, its memory.
+def desk(
+    stack: Stack,
+    tables: Mapping[str, MktTable],
+    wake: Callable[[], None],
+    now: Callable[[], float],
+    legacy: Mapping[str, Md5Table] | None = None,
+) -> Desk:
+    """What a command is asked about: configured keys (tables as ``Keys`` has them), agreed ones, its memory.
 
     ``now`` is the stack's clock.
     """
-    return Desk(keys=Keys(stack, tables, wake), peers=KnownPeers(stack, now), agreed=AgreedKeys(stack, wake))
+    return Desk(
+        keys=Keys(stack, tables, wake, legacy or {}), peers=KnownPeers(stack, now), agreed=AgreedKeys(stack, wake)
+    )

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ao.md5 import Md5Table
 from ao.mkt import Mkt, MktConflict, MktTable
 from stack import ao_counters, rollover
+from stack.handshake.md5 import Md5Protection
 from stack.host import Stack
 
 from ..report import endpoint
 from .fault import OrderFault
-from .rows import mkt_of, row_of
+from .rows import mkt_of, row_of, row_of_md5
 
 
 class Keys:
     """The keys of a running command: its stack, and its tables by a gateway's forward or one name.
 
-    ``wake`` is called when there is something to send.
+    ``wake`` is called when there is something to send. ``legacy`` are tables of TCP-MD5, whose keys are listed and
+    do not change.
     """
 
-    def __init__(self, stack: Stack, tables: Mapping[str, MktTable], wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        tables: Mapping[str, MktTable],
+        wake: Callable[[], None],
+        legacy: Mapping[str, Md5Table] | None = None,
+    ) -> None:
         self._stack = stack
         self._tables = dict(tables)
+        self._legacy = dict(legacy or {})
         self._wake = wake
 
     def carry_out(self, order: Mapping[str, Any]) -> dict[str, object]:
         """Do what ``order`` says; raises OrderFault."""
         match order.get("do"):
             case "list":
-                return {
-                    "keys": [row for forward, table in self._tables.items() for row in self._list(forward, table)]
-                }
+                rows = [row for forward, table in self._tables.items() for row in self._list(forward, table)]
+                rows += [row for forward, keys in self._legacy.items() for row in self._list_md5(forward, keys)]
+                return {"keys": rows}
             case "status":
                 return self._status()
             case "add":
@@ -75,6 +85,14 @@ class Keys:
                 }
             )
         return rows
+
+    def _list_md5(self, forward: str, table: Md5Table) -> Iterator[dict[str, object]]:
+        for key in table:
+            signing = sum(
+                isinstance(flow.protection, Md5Protection) and flow.protection.key is key
+                for flow in self._stack.flows.values()
+            )
+            yield {"forward": forward, **row_of_md5(key), "sends": True, "accepts": True, "connections": signing}
 
     def _status(self) -> dict[str, object]:
         connections = []
@@ -124,6 +142,8 @@ class Keys:
         name = order.get("key")
         tables = self._tables.items() if order.get("forward") is None else [self._table(order.get("forward"))]
         found = [(forward, table, mkt) for forward, table in tables for mkt in table if mkt.name == name]
+        if not found and any(key.name == name for legacy in self._legacy.values() for key in legacy):
+            raise OrderFault(f"key {name!r} is one of TCP-MD5, which does not change while the command runs")
         if not found:
             raise OrderFault(f"there is no key {name!r}")
         if len(found) > 1:

@@ -7,20 +7,27 @@ import math
 from collections.abc import Mapping
 
 from ao.lifetime import Lifetime
+from ao.md5 import NAME, Md5Key
 from ao.mkt import Mkt, Nat
 
 _TIMES = ("send_from", "send_until", "accept_from", "accept_until")
+
+
+def _ends(key: Mkt | Md5Key) -> dict[str, object]:
+    return {
+        "name": key.name,
+        "peer": None if key.peer is None else str(key.peer),
+        "peer_port": key.peer_port,
+        "local": None if key.local is None else str(key.local),
+        "local_port": key.local_port,
+    }
 
 
 def row_of(mkt: Mkt) -> dict[str, object]:
     """Everything of a key but its secret; a time without a bound is null."""
     times = {name: getattr(mkt.lifetime, name) for name in _TIMES}
     return {
-        "name": mkt.name,
-        "peer": None if mkt.peer is None else str(mkt.peer),
-        "peer_port": mkt.peer_port,
-        "local": None if mkt.local is None else str(mkt.local),
-        "local_port": mkt.local_port,
+        **_ends(mkt),
         "send_id": mkt.send_id,
         "recv_id": mkt.recv_id,
         "mac": mkt.mac,
@@ -30,6 +37,11 @@ def row_of(mkt: Mkt) -> dict[str, object]:
         "nat": mkt.nat.value,
         **{name: None if math.isinf(at) else at for name, at in times.items()},
     }
+
+
+def row_of_md5(key: Md5Key) -> dict[str, object]:
+    """The same of a key of TCP-MD5, which has no ids and is always in use."""
+    return {**_ends(key), "send_id": None, "recv_id": None, "mac": NAME}
 
 
 def order_of(mkt: Mkt) -> dict[str, object]:
