@@ -8,6 +8,7 @@ offers both for a TUN device of its own. ``BlockingInterface`` and ``sockets`` a
 ``Loopback`` and ``BlockingLoopback`` are the same within one process, without a device.
 """
 
+from edo.experiments import Experiment, experiment
 from stack import sockets
 from stack.aio import Server, open_connection, start_server
 from stack.attempt import Attempt
@@ -26,6 +27,7 @@ __all__ = [
     "Attempt",
     "BlockingInterface",
     "BlockingLoopback",
+    "Experiment",
     "Interface",
     "Listener",
     "Loopback",
@@ -36,6 +38,7 @@ __all__ = [
     "TcpConfig",
     "TcpError",
     "TunError",
+    "experiment",
     "open_connection",
     "sockets",
     "start_server",

@@ -10,6 +10,7 @@ from typing import Final
 from . import ao_counters
 from .config import TcpConfig
 from .events import Closed, Event, Readable, SoftError, TcpError, Urgent, Writable
+from .experimental import ExperimentalFlow
 from .intent import Dial
 from .ip import address_text
 from .ports import Carrier, Home
@@ -273,8 +274,9 @@ class Attempt:
 
     def report(self) -> dict[str, object]:
         """The line of a connection; octets count payload, ``seconds`` run from the first segment."""
-        connection = self.flow.connection
-        stream = self.flow.handshake.stream
+        flow = self.flow
+        connection = flow.connection
+        stream = flow.handshake.stream
         security = self.security()
         drops = (self._drops or Counter()) + self.flow.drops + connection.drops
         end = self.finished if self.finished is not None else self.stack.now
@@ -294,6 +296,7 @@ class Attempt:
             "method": self.flow.handshake.facts.method,
             "peer_options": [octets.hex() for octets in self.flow.handshake.facts.peer_options],
             "syn_eos": security["syn_eos"],
+            "experiments": flow.experiments.report() if isinstance(flow, ExperimentalFlow) else None,
             "octets_in": stream.octets_in,
             "octets_out": stream.octets_out,
             "retransmissions": connection.retransmissions + self._retransmissions,

@@ -10,6 +10,7 @@ from ao.traffic_keys import SocketPair
 from .attempt import Attempt
 from .config import TcpConfig
 from .events import TcpError
+from .experimental import beside
 from .flow import Flow
 from .ground import Ground
 from .handshake import rivals
@@ -137,7 +138,7 @@ def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
         handshake = _handshake(stack, flow, dial, now)
     flow.handshake = handshake
     if security.syn_eos is not None and flow.edo.possible:
-        Opener(handshake, security.syn_eos, edo_too=security.offers_edo(stack.edo.policy))
+        Opener(handshake, beside(flow, security.syn_eos), edo_too=security.offers_edo(stack.edo.policy))
     flow.connection.connect(now, opening, dial.text or b"")
     stack.add_flow(flow)
     return flow

@@ -30,6 +30,7 @@ from .connection import Connection
 from .cookies import Cookies
 from .edo_switch import EdoSwitch
 from .events import TcpError
+from .experimental import ExperimentalFlow
 from .fastopen_cookies import FastOpenCookies
 from .flow import Flow
 from .intent import Dial
@@ -381,6 +382,9 @@ class Stack:
         connection.path_mtu_octets = self.peers.path_mtu(key[2], config.mtu, now)
         damaged = config.remember_edo and self.peers.edo_is_damaged(key[2], now)
         edo = self.edo.begin(security, active=active, damaged=damaged)
+        if security.experiments:
+            declared = security.experiments
+            return ExperimentalFlow(self, key, connection, edo, now, security.accept_icmps, declared)
         return Flow(self, key, connection, edo, now, security.accept_icmps)
 
     def add_flow(self, flow: Carrier) -> None:

@@ -10,6 +10,7 @@ from edo.options import Options
 from edo.reasons import EdoDrop
 
 from .cookies import stamp, unstamp
+from .experimental import ExperimentalFlow, beside
 from .fastopen_server import judge
 from .flow import Flow
 from .ground import Ground
@@ -187,7 +188,8 @@ class Passive:
         """Whether a record says all that there is to say of a half-open connection."""
         connection = flow.connection
         security = listener.security
-        plain = security.protect == "none" and security.syn_space is None and not connection.config.source_routes
+        ordinary = security.syn_space is None and not security.experiments
+        plain = security.protect == "none" and ordinary and not connection.config.source_routes
         return plain and not connection.fast_opened and not connection.incoming.octets
 
     def half_open(self, key: FlowKey, segment: Segment, now: float) -> bool:
@@ -309,8 +311,11 @@ class Passive:
                 if segment.options.eno is not None:
                     handshake.syn_ack_eno = VACUOUS
         flow.handshake = handshake
+        if isinstance(flow, ExperimentalFlow):
+            flow.heard(segment)
         if syn.syn_eos and security.syn_eos is not None and flow.edo.possible:
-            Answerer(handshake, security.syn_eos, syn, segment.spans, octets, joined)
+            settings = beside(flow, security.syn_eos)
+            Answerer(handshake, settings, syn, segment.spans, octets, joined)
         if joined is None and self._keeps_record(flow, listener):
             flow.take_output(now, stack.out)
             self._half_open.put(listener, flow, run)

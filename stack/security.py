@@ -14,6 +14,8 @@ from ao.mkt import MktTable
 from ao.traffic_keys import SocketPair
 from edo.beside import SYN_EOS_OCTETS
 from edo.codepoints import DEFAULT, POINTS, Dialect
+from edo.experiments import Experiment
+from edo.experiments import check as check_experiments
 from edo.layout import AO_HEAD, MOST_INSIDE, MSS_OCTETS
 from edo.negotiation import EdoPolicy
 
@@ -75,7 +77,8 @@ class Security:
     ignore (RFC 5925 §7.8). ``syn_eos``: SYN-EOS is used, or taken, in modes ``none``, ``ao`` and ``ao-enc``; it
     brings EDO with it, and the SYN offers EDO for the case that it fails only where ``edo`` is named as well; where
     keys are agreed on, ``placements`` say where SYN-EOS serves. ``syn_space``: options that do not fit a SYN find
-    room by another method, without protection only. Raises ValueError, one line that names the fault.
+    room by another method, without protection only. ``experiments``: options of the user's own
+    (``edo.experiments``). Raises ValueError, one line that names the fault.
     """
 
     protect: str = "none"
@@ -95,10 +98,12 @@ class Security:
     strict_syn: bool = False
     dialect: Dialect | None = None
     syn_space: SynSpace | None = None
+    experiments: tuple[Experiment, ...] = ()
 
     def __post_init__(self) -> None:
         _choice("protect", self.protect, PROTECTIONS)
         _choice("policy", self.policy, POLICIES)
+        check_experiments(self.experiments)
         _choice("order", self.order, ORDERS)
         if self.edo is not None:
             _choice("edo", self.edo, tuple(policy.value for policy in EdoPolicy))

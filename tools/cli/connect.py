@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -89,6 +90,7 @@ def connect(
     method: options.Method = None,
     syn_option: options.SynOption = None,
     syn_eos: options.SynEosOption = False,
+    experiment: options.Experiments = None,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
@@ -122,6 +124,7 @@ def connect(
         strict_syn=strict_syn,
     )
     security = options.with_method(security, method, syn_option)
+    security = replace(security, experiments=options.experiments(experiment))
     running.require_device()
     generated = octets is not None
 

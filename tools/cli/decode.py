@@ -67,12 +67,14 @@ def decode(
     edo_units: Annotated[
         str, typer.Option("--edo-units", metavar="auto|words|octets", help="What Header_Length counts.")
     ] = "auto",
+    experiment: options.Experiments = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Explain the options of a segment, those behind Data Offset and out of band included."""
     # Loaded only now: no other command needs them.
     from ..decode.anatomy import lay_open
     from ..decode.conversation import Conversations
+    from ..decode.declared import Known
     from ..decode.shapes import whole_json
     from ..decode.show import connection_lines, octet_table, segment_table
 
@@ -80,10 +82,11 @@ def decode(
     units = None if edo_units == "auto" else options.member("edo-units", edo_units, Units, "auto")
     numbers = None if number is None else _numbers(number)
     chosen = None if flow is None else _flow(flow)
+    known = Known(options.experiments(experiment))
     packets, other = _read(source, begins)
     conversations = Conversations(kind, units)
     anatomies = [
-        lay_open(reading)
+        lay_open(reading, known)
         for reading in conversations.read(packets)
         if (numbers is None or numbers(reading.packet.number)) and (chosen is None or chosen(reading))
     ]

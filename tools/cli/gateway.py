@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,7 @@ def gateway(
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
     control: options.Control = None,
+    experiment: options.Experiments = None,
     json: options.Json = False,
 ) -> None:
     """Relay connections of the kernel's TCP through the stack, and the reverse: programs need no change."""
@@ -47,6 +49,10 @@ def gateway(
         options.wrong(str(error))
     except OSError as error:
         options.wrong(running.describe(error))
+    declared = options.experiments(experiment)
+    if declared:
+        forwards = ((one, replace(one.security, experiments=declared)) for one in content.forwards)
+        content = replace(content, forwards=tuple(replace(one, security=security) for one, security in forwards))
     running.require_device()
     show = running.printer(json, stream_is_output=True)
 

@@ -37,6 +37,7 @@ def option_space(
     edo_units: Annotated[
         str, typer.Option("--edo-units", metavar="words|octets", help="What Header_Length counts.")
     ] = "words",
+    experiment: options.Experiments = None,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw the layout to FILE.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
@@ -48,7 +49,7 @@ def option_space(
     from ..option_space.draw import layout_text, method_table
     from ..option_space.layouts import lay_out, to_json
     from ..option_space.svg import layouts_svg, overview_svg
-    from ..option_space.wants import WantError, parse
+    from ..option_space.wants import WantError, parse, with_experiments
 
     if not 68 <= mtu <= 65_535:
         options.wrong(f"--mtu: {mtu} is not in 68-65535")
@@ -59,7 +60,8 @@ def option_space(
     )
     ip_header = 20 if ip == 4 else 40
     try:
-        asked = parse(want, Space(mtu=mtu, ip_header=ip_header, dialect=dialect))
+        kinds = with_experiments(options.experiments(experiment))
+        asked = parse(want, Space(mtu=mtu, ip_header=ip_header, dialect=dialect), kinds)
         methods = list(METHODS.values()) if method == _ALL else [find(method)]
     except WantError as error:
         options.wrong(f"--want: {error}")

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 
 from ao.keyfile import KeyFileError
+from edo.experiments import Experiment
 from stack.congestion import CONTROLLERS
 from stack.security import CONFIRMS, ORDERS, PLACEMENTS, PROTECTIONS, Security
 from stack.syn_space import METHODS, SynSpace
@@ -246,6 +247,15 @@ SynEosOption = Annotated[
         rich_help_panel=_SPACE,
     ),
 ]
+Experiments = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--experiment",
+        metavar="FILE.py",
+        help="Carry the options that this Python file declares by edotun.experiment; repeatable.",
+        rich_help_panel=_SPACE,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON line per finished connection.")]
 
 
@@ -358,6 +368,19 @@ def with_method(security: Security, method: str | None, options: list[str] | Non
         what, _, text = str(error).partition(": ")
         what = what.replace("syn_eos", "syn_option")
         wrong(f"--{'syn-option' if what.startswith('syn_option') else what}: {text}")
+
+
+def experiments(paths: list[Path] | None) -> tuple[Experiment, ...]:
+    """Return what the files of ``--experiment`` declare."""
+    if not paths:
+        return ()
+    # Loaded only now: few runs need it.
+    from ..experiments import ExperimentFileError, load_all
+
+    try:
+        return load_all(paths)
+    except ExperimentFileError as error:
+        wrong(f"--experiment: {error}")
 
 
 def port(value: int | None, least: int) -> None:

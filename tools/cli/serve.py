@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -81,6 +82,7 @@ def serve(
     method: options.Method = None,
     syn_option: options.SynOption = None,
     syn_eos: options.SynEosOption = False,
+    experiment: options.Experiments = None,
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
@@ -108,6 +110,7 @@ def serve(
         syn_eos=syn_eos,
     )
     security = options.with_method(security, method, syn_option)
+    security = replace(security, experiments=options.experiments(experiment))
     running.require_device()
     number = port if port is not None else default_port
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)

@@ -98,6 +98,7 @@ def sim(
     qlog: Annotated[
         Path | None, typer.Option("--qlog", metavar="FILE", help="Trace the senders of one run as qlog.")
     ] = None,
+    experiment: options.Experiments = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object a run.")] = False,
 ) -> None:
     """Simulate transfers, every combination of the lists given, and print what came of them."""
@@ -140,7 +141,9 @@ def sim(
         )
         sim_holes.compare(asked, plot, json_=json_)
         return
-    base = Scenario(queue=queue, pacing=pacing, rtt_ratio=rtt_ratio, seconds=seconds, seed=seed)
+    options.experiments(experiment)
+    files = tuple(str(path) for path in experiment or ())
+    base = Scenario(queue=queue, pacing=pacing, rtt_ratio=rtt_ratio, seconds=seconds, seed=seed, experiments=files)
     scenarios = product(
         base,
         rate=[value * 1e6 for value in _numbers("rate", rate, 0.01, 1e5)],
@@ -196,6 +199,10 @@ def _print(results: list[Result], json_: bool, *, judged: bool) -> int:
     else:
         console = Console()
         Console(width=None if console.is_terminal else _WIDTH).print(_table(results, faults, judged=judged))
+        for number, result in enumerate(results, 1):
+            for name, counts in result.experiments.items():
+                told = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
+                console.print(f"run {number}: experiment {name}: {told or 'never sent'}", highlight=False)
     return sum(map(bool, faults))
 
 

@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edo.codec import OptionError, registry
+from edo.codec import OptionError
 from edo.options import Span
 from stack.run import ACK, SYN
 
 from .conversation import Reading
+from .declared import Known
 from .steps import Area, Fault, steps
 from .texts import NAMES, brief, eno_text, field_name, flags_text, message_name, name_of, value_text
 
 _WHOLE: Final = 1 << 32
 _AREAS: Final = {Area.INSIDE: "inside Data Offset", Area.BEHIND: "behind Data Offset"}
+
+
+_KNOWN: Final = Known()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Anatomy:
     options: list[OptionView]
     faults: list[Fault]
     notes: list[str]
+    experiments: list[tuple[str, dict[str, Any]]]
 
     @property
     def header_octets(self) -> int:
@@ -69,17 +74,19 @@ class Anatomy:
         return ", ".join(option.text for option in self.options if option.area is area)
 
 
-def lay_open(reading: Reading) -> Anatomy:
-    """Lay one segment open."""
-    anatomy = Anatomy(reading, [], [], list(reading.faults), list(reading.notes))
+def lay_open(reading: Reading, known: Known | None = None) -> Anatomy:
+    """Lay one segment open; ``known`` are the options that are known, where users' are among them."""
+    known = known or _KNOWN
+    anatomy = Anatomy(reading, [], [], list(reading.faults), list(reading.notes), [])
     segment = reading.packet.segment
     anatomy.pieces += _fixed(reading)
     if reading.data_offset > 20:
-        _options(anatomy, Area.INSIDE, 20, reading.data_offset)
+        _options(anatomy, known, Area.INSIDE, 20, reading.data_offset)
     if segment.sound:
         if reading.second is not None:
-            _options(anatomy, reading.second, reading.data_offset, reading.end)
-        _twice(anatomy)
+            _options(anatomy, known, reading.second, reading.data_offset, reading.end)
+        _twice(anatomy, known)
+        _experiments(anatomy, known)
     if len(segment.tcp) > reading.end:
         octets = len(segment.tcp) - reading.end
         anatomy.pieces.append(Piece(reading.end, octets, Area.PAYLOAD, "payload", f"{octets} octets of the stream"))
@@ -116,7 +123,7 @@ def _number(value: int, isn: int | None) -> str:
     return str(value) if isn is None else f"{value}, ISN + {(value - isn) % _WHOLE}"
 
 
-def _options(anatomy: Anatomy, area: Area, start: int, end: int) -> None:
+def _options(anatomy: Anatomy, known: Known, area: Area, start: int, end: int) -> None:
     """Lay open one area of options; what follows a fault in it cannot be read."""
     tcp = anatomy.reading.packet.segment.tcp
     found = steps(tcp, start, end)
@@ -124,7 +131,7 @@ def _options(anatomy: Anatomy, area: Area, start: int, end: int) -> None:
     for offset, length in found.nops:
         pieces.append(Piece(offset, length, area, "NOP", "" if length == 1 else f"{length} of them"))
     for span in found.spans:
-        option, places = _option(anatomy, span, area)
+        option, places = _option(anatomy, known, span, area)
         anatomy.options.append(option)
         pieces += places
     if found.padding is not None:
@@ -140,29 +147,33 @@ def _options(anatomy: Anatomy, area: Area, start: int, end: int) -> None:
     anatomy.pieces += pieces
 
 
-def _option(anatomy: Anatomy, span: Span, area: Area) -> tuple[OptionView, list[Piece]]:
+def _option(anatomy: Anatomy, known: Known, span: Span, area: Area) -> tuple[OptionView, list[Piece]]:
     kind, exid, offset, length = span
     octets = bytes(anatomy.reading.packet.segment.tcp[offset : offset + length])
-    known = registry(anatomy.reading.conversation.found.dialect.points)
+    registry = known.registry(anatomy.reading.conversation.found.dialect.points)
     fields: dict[str, Any] = {}
     name: str | None = None
     head = 2 if exid < 0 else 4
     body: list[Piece] = []
+    fault = known.fault(kind, exid, octets)
     try:
-        name, places = known.locate(octets)
+        if fault is not None:
+            raise OptionError(fault)
+        name, places = registry.locate(octets)
     except OptionError as error:
-        names = known.known(kind, exid)
+        names = registry.known(kind, exid)
         title = " or ".join(NAMES.get(one, one) for one in names) or name_of(kind, exid)
         text = f"kind {kind}, {length} octets"
         if names:
-            why = str(error) if "malformed" in str(error) else f"{title} never has Length {length}"
+            told = fault is not None or "malformed" in str(error)
+            why = str(error) if told else f"{title} never has Length {length}"
             anatomy.faults.append(Fault(offset + 1, f"{why}: the option is passed over"))
         if length > head:
             body = [Piece(offset + head, length - head, area, "contents", f"{length - head} octets")]
     else:
         title = NAMES.get(name, name)
         fields = {place.name: place.value for place in places}
-        text = brief(name, known.parse(octets).fields)
+        text = brief(name, registry.parse(octets).fields)
         for place in places:
             words = _words(anatomy, name, place.name, place.value)
             body.append(Piece(offset + place.offset, place.length, area, field_name(place.name), words))
@@ -186,12 +197,13 @@ def _words(anatomy: Anatomy, option: str, field: str, value: Any) -> str:
     return value_text(field, value)
 
 
-def _twice(anatomy: Anatomy) -> None:
+def _twice(anatomy: Anatomy, known: Known) -> None:
     """Options that may stand once and stand twice: the last counts, of TCP-ENO none, two TCP-AO are a fault."""
     seen: set[str] = set()
+    several = {"ke", *(one.name for one in known.experiments if one.in_pieces)}
     for option in anatomy.options:
         name = option.name
-        if name is None or name == "ke":
+        if name is None or name in several:
             continue
         if name in seen:
             if name == "ao":
@@ -203,6 +215,25 @@ def _twice(anatomy: Anatomy) -> None:
         supported = name == "edo_supported"
         if supported and not anatomy.reading.packet.segment.flags & SYN and option.area is not Area.OUT_OF_BAND:
             anatomy.notes.append("EDO Supported outside a SYN is ignored (draft-ietf-tcpm-tcp-edo §5.1)")
+
+
+def _experiments(anatomy: Anatomy, known: Known) -> None:
+    """What the segment says to experiments, pieces put together."""
+    tcp = anatomy.reading.packet.segment.tcp
+    options = [
+        (
+            option.kind,
+            -1 if option.exid is None else option.exid,
+            bytes(tcp[option.offset : option.offset + option.length]),
+        )
+        for option in anatomy.options
+    ]
+    for name, found in known.read(options):
+        if isinstance(found, str):
+            if all(found not in fault.text for fault in anatomy.faults):
+                anatomy.faults.append(Fault(anatomy.reading.data_offset, found))
+        else:
+            anatomy.experiments.append((name, found))
 
 
 def places_of_messages(anatomy: Anatomy) -> list[str]:

@@ -83,6 +83,7 @@ def segment_json(anatomy: Anatomy) -> dict[str, Any]:
         "header_length": reading.end,
         "payload_length": anatomy.payload_octets,
         "options": [_option(option) for option in anatomy.options],
+        "experiments": [{"name": name, "fields": _plain(fields)} for name, fields in anatomy.experiments],
         "messages": [_taken(taken) for taken in reading.taken],
         "faults": [_fault(fault) for fault in anatomy.faults],
         "notes": list(anatomy.notes),

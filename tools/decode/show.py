@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,10 +14,11 @@ from .conversation import Conversation, Reading
 from .exchange import Taken
 from .shapes import end_text
 from .steps import Area
-from .texts import flags_text
+from .texts import flags_text, value_text
 
 # So many octets of one field are shown.
 _MOST: Final = 16
+_MOST_TEXT: Final = 300
 _TITLES: Final = {
     Area.HEADER: "fixed header",
     Area.INSIDE: "options inside Data Offset",
@@ -64,8 +65,15 @@ def octet_table(anatomy: Anatomy) -> RenderableType:
         table.add_row(str(fault.offset), "", Text("FAULT", style="bold red"), Text(fault.text, "red"))
     below: list[RenderableType] = [Text(f"note: {note}", style="yellow") for note in anatomy.notes]
     below += [Text(f"key exchange: {line}") for line in places_of_messages(anatomy)]
+    below += [Text(f"experiment {name}: {_fields(fields)}") for name, fields in anatomy.experiments]
     below += [message_table(taken) for taken in reading.taken if taken.fields]
     return Group(table, *below, Text(""))
+
+
+def _fields(fields: dict[str, Any]) -> str:
+    """The values of an experiment's fields, cut where they are long."""
+    text = ", ".join(f"{name} {value_text(name, value)}" for name, value in fields.items())
+    return text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + " ..."
 
 
 def _title(anatomy: Anatomy) -> str:

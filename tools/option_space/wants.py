@@ -5,7 +5,7 @@ Sizes are those that the stack would send; values that only a connection has (ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,7 @@ from ao.messages import Answer, Hello
 from ao.suite import Suite
 from edo import eno
 from edo.codec import build_option
+from edo.experiments import SYN, Experiment
 from edo.messages import cut
 from edo.rivals.base import Space, Want, Wanted
 
@@ -166,6 +167,28 @@ KINDS: Final[Mapping[str, Kind]] = {
     "raw": Kind("OCTETS", "an option of so many octets", _raw),
 }
 """The names; an option's place in the list that is asked for is its importance."""
+
+
+def with_experiments(experiments: Sequence[Experiment]) -> dict[str, Kind]:
+    """The names, and those of experiments: options as long as they are declared, in the segments that they name.
+
+    Raises WantError for a name that is taken.
+    """
+    kinds = dict(KINDS)
+    for one in experiments:
+        if one.name in kinds:
+            raise WantError(f"experiment {one.name}: another option has its name")
+        parts = (*(("syn", "syn-ack") if SYN in one.on else ()), *(("data",) if one.on - {SYN} else ()))
+        kinds[one.name] = Kind("", "an experiment", _longest(one), parts)
+    return kinds
+
+
+def _longest(one: Experiment) -> Callable[[str, str, Space], list[bytes]]:
+    def make(text: str, part: str, space: Space) -> list[bytes]:
+        _none(text)
+        return list(one.wrap(bytes(one.most)))
+
+    return make
 
 
 def parse(text: str, space: Space, kinds: Mapping[str, Kind] = KINDS) -> Asked:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from stack.box import Box, Direction
 from stack.config import TcpConfig
+from stack.experimental import ExperimentalFlow
 from stack.host import Stack
 from stack.security import Security
 from stack.simulator import Delay, Gather, Loss, RateLimit, Reorder
 from stack.simulator.world import World
 from stack.trace import Trace
 
+from ..experiments import load_all
 from .observer import Observer, Sample
 from .paths import Paths
 from .programs import SPARE, Acceptor, Sender
@@ -41,7 +45,8 @@ class Scenario:
     ``queue`` the same in octets (0: by ``buffer``). ``controller`` may name several joined by ``+``, which the
     ``flows`` take in turn; the last flow's round trip is ``rtt`` times ``rtt_ratio``, those between lie between.
     ``gather`` is the time in seconds within which arriving packets are handed over together, as fast devices
-    do. ``seconds`` of virtual time. Equal scenarios give equal results.
+    do. ``seconds`` of virtual time. ``experiments`` are files that declare options (``tools.experiments``), which
+    both sides then carry over EDO. Equal scenarios give equal results.
     """
 
     rate: float = 100e6
@@ -60,6 +65,7 @@ class Scenario:
     mtu: int = 1500
     gather: float = 0.0
     seed: int = 1
+    experiments: tuple[str, ...] = ()
 
     @property
     def product(self) -> float:
@@ -85,6 +91,7 @@ class Result:
     nothing; ``silence`` the longest in which a sender sent nothing, ``overdue`` the longest without anything sent
     or acknowledged as a part of the sender's RTO then; ``rto`` the largest RTO; ``delay`` the mean round trip in
     seconds; ``dropped`` how many packets did not fit the queue. ``samples`` is one list per flow.
+    ``experiments`` has by name what became of options of users at both ends together.
     """
 
     scenario: Scenario
@@ -99,6 +106,7 @@ class Result:
     delay: float
     dropped: int
     samples: list[list[Sample]] = field(default_factory=list)
+    experiments: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def row(self) -> dict[str, object]:
         """The result without its samples, for JSON."""
@@ -124,7 +132,8 @@ def run(scenario: Scenario, *, samples: bool = False, trace: Trace | None = None
         )
         for name in scenario.controller.split("+")
     ]
-    security = Security(scenario.protect)
+    declared = load_all([Path(name) for name in scenario.experiments])
+    security = Security(scenario.protect, edo="strict" if declared else None, experiments=declared)
     world = World(source)
     client = world.add(Stack(["10.0.0.1"], random=source.randbytes, config=configs[0]), "senders")
     server = world.add(Stack(["10.0.0.2"], random=source.randbytes, config=configs[0]), "receivers")
@@ -169,7 +178,19 @@ def run(scenario: Scenario, *, samples: bool = False, trace: Trace | None = None
         observer.delay,
         link.lost,
         observer.samples if samples else [],
+        _counted(senders, acceptor),
     )
+
+
+def _counted(senders: Sequence[Sender], acceptor: Acceptor) -> dict[str, dict[str, int]]:
+    """What became of the experiments' options at all ends together, by name."""
+    counted: dict[str, Counter[str]] = {}
+    receivers = acceptor.receivers.values()
+    for attempt in (*(one.attempt for one in senders), *(one.attempt for one in receivers)):
+        if isinstance(attempt.flow, ExperimentalFlow):
+            for name, counts in attempt.flow.experiments.counts.items():
+                counted.setdefault(name, Counter()).update(counts)
+    return {name: dict(sorted(counts.items())) for name, counts in counted.items()}
 
 
 def _boxes(scenario: Scenario, source: random.Random, paths: Paths, link: RateLimit) -> list[Box]:
