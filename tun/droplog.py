@@ -76,13 +76,15 @@ def _end(address: bytes, port: int) -> str:
 
 @contextlib.asynccontextmanager
 async def telling(watcher: Telling, say: Callable[[str], object], every: float) -> AsyncIterator[None]:
-    """Inside, ``say`` gets what ``watcher`` has to tell, ``every`` so many seconds."""
+    """Inside, ``say`` gets what ``watcher`` has to tell, ``every`` so many seconds, and at the end."""
     task = asyncio.ensure_future(_watch(watcher, say, every))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        for line in watcher.lines():
+            say(line)
 
 
 async def _watch(watcher: Telling, say: Callable[[str], object], every: float) -> None:
