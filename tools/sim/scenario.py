@@ -13,6 +13,7 @@ from stack.box import Box, Direction
 from stack.config import TcpConfig
 from stack.experimental import ExperimentalFlow
 from stack.host import Stack
+from stack.memory import MEMORY
 from stack.security import Security
 from stack.simulator import Delay, Gather, Loss, RateLimit, Reorder
 from stack.simulator.world import World
@@ -135,8 +136,12 @@ def run(scenario: Scenario, *, samples: bool = False, trace: Trace | None = None
     declared = load_all([Path(name) for name in scenario.experiments])
     security = Security(scenario.protect, edo="strict" if declared else None, experiments=declared)
     world = World(source)
-    client = world.add(Stack(["10.0.0.1"], random=source.randbytes, config=configs[0]), "senders")
-    server = world.add(Stack(["10.0.0.2"], random=source.randbytes, config=configs[0]), "receivers")
+    # No path is judged by how much memory two hosts have.
+    memory = max(MEMORY, 4 * queued * scenario.flows)
+    client, server = (
+        world.add(Stack([address], random=source.randbytes, config=configs[0], memory=memory), name)
+        for address, name in (("10.0.0.1", "senders"), ("10.0.0.2", "receivers"))
+    )
     link = RateLimit(scenario.rate / 8, scenario.queue_octets)
     paths = Paths()
     world.link(client, server, *_boxes(scenario, source, paths, link))
