@@ -66,14 +66,20 @@ def connect(
     flow = _open(stack, dial, local_port, now)
     attempt = Attempt(stack, flow, "connect", now, dial)
     flow.attempt = attempt
-    if security.syn_space is not None and rivals.wants_second(flow) and stack.memory.admits():
+    # Who names a port means that one, which the second connection cannot have.
+    if security.syn_space is not None and not local_port and rivals.wants_second(flow):
         _race(stack, dial, security.syn_space, attempt, flow, now)
     return attempt
 
 
 def _race(stack: Ground, dial: Dial, settings: SynSpace, attempt: Attempt, ordinary: Flow, now: float) -> None:
-    """Try an upgraded connection beside the ordinary one (dual handshake of ``stack.handshake.rivals``)."""
-    key, iss = _key(stack, dial, 0, now)
+    """Try an upgraded connection beside the ordinary one, if there is room for it (a dual handshake)."""
+    try:
+        key, iss = _key(stack, dial, 0, now)
+    except OSError:
+        return
+    if not stack.memory.admits():
+        return
     second = stack.new_flow(key, dial.security, active=True, now=now, iss=iss, config=dial.config)
     opening = rivals.race(attempt, ordinary, second, settings, now)
     second.connection.connect(now, *opening)

@@ -25,7 +25,7 @@ from tests.stack.rivals.support import (
     run,
     segment_of,
 )
-from tests.stack.wire import Wire
+from tests.stack.wire import Wire, transfer
 
 CLIENT, SERVER = asking("inner-space", LONG), asking("inner-space", ANSWER)
 BOTH = ("inner-space", "inner-space")
@@ -261,3 +261,14 @@ def test_a_box_that_cuts_the_text_of_the_answer_off_alone() -> None:
     outcome = run(CLIENT, SERVER, cut)
     assert outcome.whole
     assert outcome.methods == (None, None)
+
+
+def test_a_server_that_takes_no_text_of_a_syn_is_sent_it_again() -> None:
+    """Some systems leave a SYN's text to be sent once more; the InSpace is text to TCP."""
+    wire = Wire()
+    wire.server.configure(TcpConfig(hold_syn_text=True))
+    attempt, listener = wire.open(CLIENT, SERVER)
+    client, server = transfer(wire, attempt, listener, UP, DOWN)
+    assert bytes(server.received) == UP
+    assert bytes(client.received) == DOWN
+    assert attempt.report()["method"] == server.attempt.report()["method"] == "inner-space"

@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from stack.config import TcpConfig
 from stack.events import Closed
 from stack.run import ACK, RST, SYN
 from stack.states import State
@@ -228,3 +229,21 @@ def test_a_syn_whose_answer_waits_for_the_other_is_not_repeated() -> None:
     wire.run(1.5)
     syns = [packet for _, from_client, packet in wire.sent if from_client and segment_of(packet).flags & SYN]
     assert len(syns) == 2
+
+
+def test_a_port_that_was_named_is_kept_and_no_second_is_tried() -> None:
+    wire = Wire()
+    wire.server.listen(80, security=SERVER)
+    attempt = wire.client.connect((SERVER_ADDRESSES[0], 80), security=CLIENT, now=wire.now, local_port=4000)
+    wire.run(1.0)
+    assert attempt.local[1] == 4000
+    assert attempt.flow.connection.state is State.ESTABLISHED
+    assert attempt.report()["method"] is None
+
+
+def test_without_a_second_port_there_is_the_ordinary_connection() -> None:
+    wire = Wire(config=TcpConfig(local_ports=(5000, 5000)))
+    attempt, _ = wire.open(CLIENT, SERVER)
+    wire.run(1.0)
+    assert attempt.flow.connection.state is State.ESTABLISHED
+    assert attempt.report()["method"] is None
