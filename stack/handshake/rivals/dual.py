@@ -185,9 +185,9 @@ class Ordinary(RivalHandshake):
 
 
 class Second(RivalHandshake):
-    """The upgraded connection's handshake until it has won or lost; ``race`` is set before anything is sent."""
+    """The upgraded connection's handshake; ``race`` is there from before anything is sent until it is decided."""
 
-    race: Race
+    race: Race | None = None
     beyond = 0
     """Octets of our SYN that only a server which does not know the method takes for text."""
 
@@ -200,12 +200,14 @@ class Second(RivalHandshake):
         raise NotImplementedError
 
     def take(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        if is_answer(self.flow, segment, self.beyond):
+        if self.race is not None and is_answer(self.flow, segment, self.beyond):
+            # The other connection is to be forgotten with the race.
+            race, self.race = self.race, None
             if not is_answer(self.flow, segment) or not self.upgraded(segment):
                 withdraw(self.flow, segment)
-                self.race.second_is_out()
+                race.second_is_out()
                 return
-            self.race.second_won()
+            race.second_won()
             self.next_deadline = None
             self.answered(segment, number, key, now)
             return
@@ -222,8 +224,10 @@ class Second(RivalHandshake):
 
     def advance(self, now: float) -> None:
         """The ordinary connection has failed, and no answer has come here."""
-        withdraw(self.flow, None)
-        self.race.second_is_out()
+        race, self.race = self.race, None
+        if race is not None:
+            withdraw(self.flow, None)
+            race.second_is_out()
 
 
 def is_answer(flow: Flow, segment: Segment, beyond: int = 0) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import weakref
 
 import pytest
 
@@ -247,3 +249,14 @@ def test_without_a_second_port_there_is_the_ordinary_connection() -> None:
     wire.run(1.0)
     assert attempt.flow.connection.state is State.ESTABLISHED
     assert attempt.report()["method"] is None
+
+
+def test_the_loser_is_forgotten() -> None:
+    """Nothing of the winner's keeps it: a connection may last for weeks."""
+    wire = Wire()
+    attempt, _ = wire.open(CLIENT, SERVER)
+    ordinary = weakref.ref(attempt.flow.handshake)
+    wire.run(1.0)
+    assert attempt.report()["method"] == "sister-syn"
+    gc.collect()
+    assert ordinary() is None
