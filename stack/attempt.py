@@ -269,6 +269,7 @@ class Attempt:
             "syn_eos": facts.syn_eos,
             "session_id": facts.session_id,
             "authenticated": facts.authenticated,
+            "peer_aware": facts.peer_aware,
             "path": facts.path,
         }
 

@@ -86,8 +86,9 @@ class TcpConfig(Habits):
     ``insecure_rst`` and ``insecure_syn`` turn the checks of RFC 5961 §3.2 and §4.2 off: any RST or SYN within the
     window ends the connection; ``rfc1337``: no RST ends TIME-WAIT (RFC 1337 §3); ``ip_options`` stand in each IPv4
     packet, a source route among them as its hops (RFC 9293 §3.9.2); ``source_routes``: who opens by one is
-    answered by its reverse (RFC 9293 §3.9.2.1; RFC 7126 §4.3 advises against it); ``fast_open`` has the settings
-    of RFC 7413, ``timeout_option`` those of RFC 5482.
+    answered by its reverse (RFC 9293 §3.9.2.1; RFC 7126 §4.3 advises against it); ``unproven_agreements``: how many
+    key agreements a second a stack makes for addresses that have proven nothing, those of its own settings alone
+    (profile.md §5); ``fast_open`` has the settings of RFC 7413, ``timeout_option`` those of RFC 5482.
 
     Habits of Linux, none of them the default: ``rto_granularity`` is the least that the RTO lies above SRTT (G of
     RFC 6298 §2); ``quick_acks`` how many segments in a row are acknowledged at once when a transfer begins (0:
@@ -173,6 +174,7 @@ class TcpConfig(Habits):
     rfc1337: bool = False
     ip_options: bytes = b""
     source_routes: bool = False
+    unproven_agreements: float = 200.0
 
     @property
     def first_receive_buffer(self) -> int:

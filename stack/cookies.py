@@ -32,37 +32,51 @@ class Cookies:
         self.last = float("-inf")
 
     def make(
-        self, key: tuple[bytes, int, bytes, int], irs: int, options: Options, now: float, *, edo: bool = False
+        self,
+        key: tuple[bytes, int, bytes, int],
+        irs: int,
+        options: Options,
+        now: float,
+        *,
+        edo: bool = False,
+        eno: bytes = b"",
     ) -> int:
         """The 32-bit ISN that answers a SYN with these options and the 32-bit number ``irs``.
 
-        ``edo``: the answer has EDO Supported.
+        ``edo``: the answer has EDO Supported; ``eno``: the SYN's TCP-ENO option, where the answer has one.
         """
         self.last = now
         mss = options.mss or _MSS[0]
         index = max((n for n, value in enumerate(_MSS) if value <= mss), default=0)
         head = (int(now // _STEP) & 0x1F) << 3 | index
-        return head << 24 | self._hash(key, irs, head, edo)
+        return head << 24 | self._hash(key, irs, head, edo, eno)
 
     def check(
-        self, key: tuple[bytes, int, bytes, int], irs: int, cookie: int, now: float, *, edo: bool = False
+        self,
+        key: tuple[bytes, int, bytes, int],
+        irs: int,
+        cookie: int,
+        now: float,
+        *,
+        edo: bool = False,
+        eno: bytes = b"",
     ) -> int | None:
         """The MSS that a good cookie stands for, octets; None where it is older than 128 s, or not ours.
 
-        ``edo``: whether it is to be one of an answer with EDO Supported, or one without.
+        ``edo``: whether it is to be one of an answer with EDO Supported, or one without; ``eno`` likewise.
         """
         if now - self.last > 2 * _STEP:
             return None
         head = cookie >> 24
         age = (int(now // _STEP) - (head >> 3)) & 0x1F
-        if age > 1 or cookie & 0xFFFFFF != self._hash(key, irs, head, edo):
+        if age > 1 or cookie & 0xFFFFFF != self._hash(key, irs, head, edo, eno):
             return None
         return _MSS[head & 7]
 
-    def _hash(self, key: tuple[bytes, int, bytes, int], irs: int, head: int, edo: bool) -> int:
+    def _hash(self, key: tuple[bytes, int, bytes, int], irs: int, head: int, edo: bool, eno: bytes) -> int:
         local, local_port, remote, remote_port = key
         ports = (local_port << 16 | remote_port).to_bytes(4, "big")
-        data = b"".join((local, remote, ports, irs.to_bytes(4, "big"), bytes((head, edo))))
+        data = b"".join((local, remote, ports, irs.to_bytes(4, "big"), bytes((head, edo)), eno))
         return int.from_bytes(blake2s(data, key=self._secret, digest_size=3, person=b"syncooki").digest(), "big")
 
 

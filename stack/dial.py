@@ -121,7 +121,7 @@ def redial(stack: Ground, dial: Dial, flow: Carrier, error: TcpError, now: float
         stack.downgrades[reason] += 1
         plain = replace(dial, security=Security())
         return Successor(_open(stack, plain, 0, now), None, reason)
-    if isinstance(handshake, AgreedA) and handshake.sent_plain_syn and error.errno == errno.ECONNREFUSED:
+    if isinstance(handshake, AgreedA | CompactA) and handshake.sent_plain_syn and error.errno == errno.ECONNREFUSED:
         # The reset may answer the plain SYN of a host that takes none: once more, with ENO in every SYN.
         again = replace(dial, plain_syn=False)
         return Successor(_open(stack, again, 0, now), again, None)
@@ -162,7 +162,7 @@ def _handshake(stack: Ground, flow: Flow, dial: Dial, now: float) -> Handshake:
             return handshake
         agreed: AgreedA | CompactA
         if step == ("compact",):
-            agreed = CompactA(flow, security, stack.random)
+            agreed = CompactA(flow, security, stack.random, plain_syn=dial.plain_syn)
         else:
             agreed = AgreedA(flow, security, stack.random, step, plain_syn=dial.plain_syn)
         if len(dial.steps) > 1:

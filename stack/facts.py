@@ -21,6 +21,7 @@ class Facts:
         "method",
         "mode",
         "path",
+        "peer_aware",
         "peer_options",
         "placement",
         "requested",
@@ -43,5 +44,7 @@ class Facts:
         # What a path did to our SYN or SYN-ACK, by the peer's report; None where there was none.
         self.path: list[dict[str, str]] | None = None
         self.authenticated = False
+        # Whether the peer's application knows of TCP-ENO (RFC 8547 §4.2); None where no TEP was agreed on.
+        self.peer_aware: bool | None = None
         self.method: str | None = None
         self.peer_options: tuple[bytes, ...] = ()

@@ -25,7 +25,7 @@ from .events import Closed, Established, Event, Readable, SoftError, TcpError
 from .ip_options import way_back
 from .ports import Application, Door, FlowKey, Home, Shaking
 from .protection import Protection
-from .run import ACK, PSH, RST, SYN, Run, same_clock
+from .run import ACK, FIN, PSH, RST, SYN, URG, Run, same_clock
 from .sealer import Sealer
 from .segment import Segment
 from .seqnum import extend
@@ -155,7 +155,7 @@ class Flow:
         segment.options = read_options(segment.tcp, segment.spans, self.edo.dialect.points)
 
     def deliver(self, segment: Segment, number: int, key: Key | None, now: float, *, payload: bool = True) -> None:
-        """Hand one segment, its options read, to the connection at once (``payload`` False: without octets)."""
+        """Hand one segment, options read, to the connection at once (not ``payload``: its header, without FIN)."""
         self._receive([self._run_of(segment, number, key, payload)], now)
 
     def _receive(self, runs: list[Run], now: float) -> None:
@@ -173,7 +173,7 @@ class Flow:
         return Run(
             number,
             extend(segment.ack, self.connection.snd_nxt),
-            segment.flags,
+            segment.flags if payload else segment.flags & ~(FIN | URG),
             segment.window,
             segment.options,
             [octets] if length else (),

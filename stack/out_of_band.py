@@ -26,8 +26,6 @@ from .ratelimit import RateLimit
 from .run import ACK, RST, SYN
 from .segment import Segment
 
-# Agreements a second for addresses that have proven nothing yet (profile.md §5, placement ``syn``).
-_AGREEMENTS_PER_SECOND: Final = 200
 # OOBs that came before their SYN and are kept where a listener wants that, and for how long, seconds.
 _EARLY_LIMIT: Final = 256
 _EARLY_LIFE: Final = 1.0
@@ -66,7 +64,8 @@ class OutOfBand:
     def __init__(self, stack: Ground, passive: Opens) -> None:
         self._stack = stack
         self._passive = passive
-        self.agreements = RateLimit(_AGREEMENTS_PER_SECOND, _AGREEMENTS_PER_SECOND)
+        most = stack.config.unproven_agreements
+        self.agreements = RateLimit(most, max(int(most), 1))
         self._early = EarlyOobs(stack)
 
     def awaits(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ao.reasons import AoDrop
 from ao.traffic_keys import SocketPair
-from edo.eno import VACUOUS
+from edo.eno import VACUOUS, syn_ack_option
 from edo.fast import read_options
 from edo.options import Options
 from edo.reasons import EdoDrop
 
+from .agreed_cookies import Returned, promises, returned
 from .cookies import stamp, unstamp
 from .experimental import ExperimentalFlow, beside
 from .fastopen_server import judge
@@ -20,6 +21,7 @@ from .handshake.base import Handshake
 from .handshake.compact import CompactB, offer_of
 from .handshake.configured import ConfiguredHandshake, ConfiguredProtection
 from .handshake.md5 import Md5Handshake, Md5Protection, NoMd5
+from .handshake.sighting import of_segment
 from .handshake.syn_eos_answer import Answerer, Joined
 from .listener import Listener
 from .out_of_band import OutOfBand
@@ -33,9 +35,6 @@ from .syn_cache import SynCache
 
 # Resets a second that tell why a SYN cannot be accepted under ``require`` (profile.md §2).
 _REFUSALS_PER_SECOND = 100
-
-# Modes in which a full backlog is served by cookies: those of which a cookie's ACK proves all that a SYN has to.
-_BY_COOKIES = frozenset({"none", "md5", "ao", "ao-enc"})
 
 
 class Passive:
@@ -56,11 +55,7 @@ class Passive:
         segment.options = read_options(segment.tcp, segment.spans, stack.edo.points(listener.security))
         clear = listener.security.protect == "none"
         if listener.full or not stack.memory.admits_syn() or (clear and not self._half_open.room()):
-            if (
-                listener.security.protect in _BY_COOKIES
-                and not listener.queue_full
-                and (listener.config or stack.config).syn_cookies
-            ):
+            if not listener.queue_full and (listener.config or stack.config).syn_cookies:
                 self._send_cookie(listener, key, segment, now)
             else:
                 stack.note("backlog_full" if listener.full else "no_memory")
@@ -72,7 +67,14 @@ class Passive:
         """Answer a SYN without keeping anything of it (RFC 4987 §3.6); under a key if the peer has one."""
         stack = self._stack
         edo = segment.options.edo_supported and stack.edo.answers(listener.security)
-        cookie = stack.cookies.make(key, segment.seq, segment.options, now, edo=edo)
+        eno = promises(listener.security, segment) if listener.security.agrees else b""
+        if eno is None:
+            if offer_of(segment) is None and takes(listener.security, segment, out_of_band=False) is not None:
+                self._refuse(segment, now)
+            else:
+                stack.note("backlog_full")
+            return
+        cookie = stack.cookies.make(key, segment.seq, segment.options, now, edo=edo, eno=eno)
         flow = self._cookie_flow(listener, key, cookie, now)
         protection: ConfiguredProtection | Md5Protection | None = None
         if listener.security.keyed:
@@ -94,6 +96,7 @@ class Passive:
         supported = flow.edo.take_syn(edo)
         for run in flow.connection.take_output(now):
             run.options.edo_supported = supported
+            run.options.eno = syn_ack_option(listener.security.application_aware) if eno else None
             if run.options.ts_val is not None:
                 run.options.ts_val = stamp(run.options.ts_val, segment.options, ecn=flow.connection.ecn)
             else:
@@ -106,46 +109,64 @@ class Passive:
     def cookie(self, listener: Listener, key: FlowKey, segment: Segment, now: float) -> bool:
         """Take an ACK that may bring a cookie back; False: it does not, and is to be reset (RFC 4987 §3.6)."""
         stack = self._stack
-        irs = (segment.seq - 1) & 0xFFFFFFFF
-        iss = (segment.ack - 1) & 0xFFFFFFFF
+        security = listener.security
         if self.out_of_band.drops(listener, segment):
             return True
-        if listener.security.protect not in _BY_COOKIES:
-            return False
         if not (listener.config or stack.config).syn_cookies:
             return False
-        mss = stack.cookies.check(key, irs, iss, now)
-        edo = mss is None and stack.edo.answers(listener.security)
-        if edo:
-            mss = stack.cookies.check(key, irs, iss, now, edo=True)
-        if mss is None:
+        dialect = security.dialect or stack.edo.dialect
+        back = returned(stack.cookies, security, dialect, stack.edo.answers(security), key, segment, now)
+        if back is None:
             return False
+        if back.eno and not back.hello:
+            segment.options = read_options(segment.tcp, segment.spans, dialect.points)
+            if segment.options.eno is not None:
+                # Its hello has to follow; until then there is no state (profile.md §5).
+                stack.note(AoDrop.clear_segment)
+                return True
+            if security.policy == "require":
+                stack.reset(segment, now)
+                return False
         if listener.queue_full or not stack.memory.admits():
             # Its peer believes that it stands: it repeats what it has to say, and by then there may be room.
             stack.note("accept_queue_full" if listener.queue_full else "no_memory")
             return True
-        flow = self._cookie_flow(listener, key, iss, now)
-        flow.handshake = Handshake(flow, listener.security.protect)
-        if listener.security.keyed:
+        self._open_by_cookie(listener, key, segment, back, now)
+        return True
+
+    def _open_by_cookie(
+        self, listener: Listener, key: FlowKey, segment: Segment, back: Returned, now: float
+    ) -> None:
+        stack = self._stack
+        security = listener.security
+        flow = self._cookie_flow(listener, key, back.iss, now)
+        flow.handshake = Handshake(flow, security.protect)
+        if security.keyed:
             # A cookie alone lets nobody in: the ISNs of which it tells give the keys (RFC 5925 §5.2).
-            refused = self._resume(listener.security, flow, segment, irs)
+            refused = self._resume(security, flow, segment, back.irs)
             if refused is not None:
                 self.refuse(key, refused)
-                return True
+                return
         stack.counters["cookies_good"] += 1
-        options = read_options(segment.tcp, segment.spans, stack.edo.points(listener.security))
+        options = read_options(segment.tcp, segment.spans, stack.edo.points(security))
         scale, sack, ecn = (None, False, False) if options.ts_val is None else unstamp(options.ts_ecr)
-        syn = Options(mss=mss, wscale=scale, sack_permitted=sack, ts_val=options.ts_val)
+        syn = Options(mss=back.mss, wscale=scale, sack_permitted=sack, ts_val=options.ts_val, eno=back.eno or None)
         # When the SYN came is not known: a second ago, which is what RFC 6298 §2.1 starts from.
         connection = flow.connection
         flags = SYN | (ECE | CWR if ecn else 0)
-        connection.accept(Run(irs, 0, flags, segment.window, syn), now - stack.config.rto_initial)
+        connection.accept(Run(back.irs, 0, flags, segment.window, syn), now - stack.config.rto_initial)
         connection.take_output(now)
-        flow.edo.take_syn(edo)
+        flow.edo.take_syn(back.edo)
+        if back.hello:
+            flow.handshake = AgreedB(flow, security, stack.random, syn, None, segment.ip_octets, None)
+        elif security.agrees:
+            reason = "no ENO in the ACK" if back.eno else "no ENO in the SYN"
+            flow.handshake.facts.fallback = reason
+            flow.protection = Protection(refuse_ao=bool(back.eno))
+            stack.downgrades[reason] += 1
         stack.add_flow(flow)
         listener.opened(flow)
         flow.receive(segment, now)
-        return True
 
     def _cookie_flow(self, listener: Listener, key: FlowKey, iss: int, now: float) -> Flow:
         """The connection of a cookie."""
@@ -267,7 +288,7 @@ class Passive:
             if not compact:
                 missing = takes(security, segment, out_of_band=hello is not None)
             if missing is not None and security.policy == "require":
-                self._refuse(flow, segment, now)
+                self._refuse(segment, now)
                 return
         connection = flow.connection
         text = rivals.read_syn(security, segment)
@@ -297,7 +318,7 @@ class Passive:
         elif compact:
             handshake = CompactB(flow, security, stack.random, segment)
         elif security.agrees and missing is None:
-            handshake = AgreedB(flow, security, stack.random, segment, octets, hello)
+            handshake = AgreedB(flow, security, stack.random, segment.options, of_segment(segment), octets, hello)
         else:
             handshake = rivals.passive(flow, security, segment)
             if security.md5_keys is not None:
@@ -358,7 +379,7 @@ class Passive:
         self._stack.note(str(reason))
         self.refused[str(reason)] = key
 
-    def _refuse(self, flow: Flow, segment: Segment, now: float) -> None:
+    def _refuse(self, segment: Segment, now: float) -> None:
         """RST to a SYN that ``require`` cannot accept, so that its sender learns it at once (profile.md §2)."""
         if self._refusals.allow(now):
             self._stack.reset(segment, now)

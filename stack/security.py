@@ -25,10 +25,11 @@ from .syn_space import SynSpace
 from .syneos import SynEos
 
 PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc", "ao-dh", "ao-enc-dh")
-POLICIES: Final = ("require", "prefer")
+POLICIES: Final = ("require", "prefer", "never")
 PLACEMENTS: Final = ("auto", "syn", "late", "compact")
 CONFIRMS: Final = ("early", "wait")
 ORDERS: Final = ("peer", "own")
+SIMOPENS: Final = ("tiebreak", "off")
 DEFAULT_SUITES: Final = ("aes-128-cmac-96+aes-128-ctr", "hmac-sha-1-96+aes-128-ctr")
 # Those of mode ``ao-dh``, which does not encrypt.
 DEFAULT_MACS: Final = ("aes-128-cmac-96", "hmac-sha-1-96")
@@ -62,14 +63,19 @@ class Security:
     """How one connection, or each connection of a listener, is to be protected.
 
     ``protect`` is a mode of profile.md §2; ``policy`` says whether plain TCP is accepted where the mode cannot be
-    had; ``edo`` is off, strict or lenient (None: what the stack has, but strict where ``protect`` agrees on keys
-    and off under TCP-MD5), ``dialect`` how it is written (None: as the stack does); ``confirm`` says when connect
-    and accept return (None: early under require, wait under prefer); ``placements``, ``groups`` and ``suites``
-    are in order of preference (``suites`` None: the mode's own; with a cipher for ``ao-enc-dh``, without for
-    ``ao-dh``); ``keys`` holds the configured keys of mode ``ao``, or of ``ao-enc``, all of which encrypt;
-    ``md5_keys`` those of mode ``md5``, which may have ``keys`` too: a peer that matches both gets TCP-AO, and only
-    that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
-    ``order`` own: as a listener, its own order of groups and suites decides, not the peer's.
+    had (prefer), or that keys are never agreed on; ``edo`` is off, strict or lenient (None: what the stack has, but
+    strict where ``protect`` agrees on keys and off under TCP-MD5), ``dialect`` how it is written (None: as the
+    stack does); ``confirm`` says when connect and accept return (None: early under require, wait under prefer);
+    ``placements``, ``groups`` and ``suites`` are in order of preference (``suites`` None: the mode's own; with a
+    cipher for ``ao-enc-dh``, without for ``ao-dh``); ``keys`` holds the configured keys of mode ``ao``, or of
+    ``ao-enc``, all of which encrypt; ``md5_keys`` those of mode ``md5``, which may have ``keys`` too: a peer that
+    matches both gets TCP-AO, and only that (RFC 5925 §8). TCP-MD5 covers no option, so EDO is off there.
+    ``order`` own: as a listener, its own order of groups and suites decides, not the peer's. ``simopen`` tiebreak:
+    keys are agreed on where SYNs cross, too; off: they are not (RFC 8547 §4.3).
+    ``application_aware`` sets the bit of TCP-ENO by which applications tell each other that they know of it, and
+    ``demand_aware`` takes it for a failure where the peer's is not set (RFC 8547 §4.2).
+    Of agreed keys: ``nat`` lets addresses and ports count as zero in keys and MACs, so that a NAT may translate
+    them, and ``cover_options`` False leaves options outside the MAC, both where the peer permits it too (§4 there);
     ``reports``: each side tells the other what it saw of its SYN; with ``strict_syn`` nothing is completed before
     the peer has, and what was altered of it ends the connection (profile.md §8). ``rekey``: when agreed keys are
     made anew, None for never (profile.md §7).
@@ -89,11 +95,16 @@ class Security:
     groups: tuple[str, ...] = DEFAULT_GROUPS
     suites: tuple[str, ...] | None = None
     order: str = "peer"
+    simopen: str = "tiebreak"
     keys: MktTable | None = None
     md5_keys: Md5Table | None = None
     accept_icmps: bool = False
     rekey: Renewal | None = RENEWAL
     syn_eos: SynEos | None = None
+    application_aware: bool = False
+    demand_aware: bool = False
+    nat: bool = True
+    cover_options: bool = True
     reports: bool = True
     strict_syn: bool = False
     dialect: Dialect | None = None
@@ -104,7 +115,10 @@ class Security:
         _choice("protect", self.protect, PROTECTIONS)
         _choice("policy", self.policy, POLICIES)
         check_experiments(self.experiments)
+        if self.policy == "never" and self.keyed:
+            raise ValueError(f"policy: never is for agreed keys, and {self.protect!r} has configured ones")
         _choice("order", self.order, ORDERS)
+        _choice("simopen", self.simopen, SIMOPENS)
         if self.edo is not None:
             _choice("edo", self.edo, tuple(policy.value for policy in EdoPolicy))
         if self.confirm is not None:
@@ -120,6 +134,8 @@ class Security:
         for group in self.groups:
             if group not in GROUPS_BY_NAME:
                 raise ValueError(f"group: {group!r} is not available here: the library does not compute it")
+        if "compact" in self.placements and "x25519" not in self.groups:
+            raise ValueError("placement: compact agrees by x25519, which is not among the groups")
         self._check_suites()
         if self.agrees and self.edo == "off" and set(self.placements) != {"compact"}:
             raise ValueError(f"edo: {self.protect} needs extended options, so EDO cannot be off")
@@ -206,8 +222,8 @@ class Security:
 
     @property
     def agrees(self) -> bool:
-        """Whether the mode agrees on keys within the connection."""
-        return self.protect in ("ao-dh", "ao-enc-dh")
+        """Whether the mode agrees on keys within the connection, unless the policy is never to."""
+        return self.protect in ("ao-dh", "ao-enc-dh") and self.policy != "never"
 
     @property
     def keyed(self) -> bool:

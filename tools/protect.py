@@ -51,6 +51,7 @@ def check_security(
     rekey: str | None = None,
     strict_syn: bool = False,
     order: str = "peer",
+    simopen: str = "tiebreak",
     syn_eos: bool = False,
     notice: Callable[[str], None] | None = None,
 ) -> Security:
@@ -92,6 +93,7 @@ def check_security(
             strict_syn=strict_syn,
             rekey=DEFAULT if rekey is None else Renewal.parse(rekey),
             order=order,
+            simopen=simopen,
             syn_eos=SynEos() if syn_eos else None,
             placements=_names("placement", placement, ("auto",)),
             groups=_names("group", group, DEFAULT_GROUPS),

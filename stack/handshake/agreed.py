@@ -32,6 +32,7 @@ from ..renewal import DEFAULT
 from ..run import ACK, RST, SYN, Run
 from ..security import Security
 from ..segment import Segment
+from ..states import State
 from .afterwards import Afterwards
 from .agreed_protection import AgreedProtection
 from .base import Handshake
@@ -88,9 +89,14 @@ class Agreed(Handshake):
 
     @property
     def flags(self) -> int:
-        """What this side permits: addresses and ports outside keys and MACs, and what is not off."""
-        reports = Flag.REPORTS if self.security.reports else 0
-        return Flag.NAT | reports | (0 if self.security.rekey is None else Flag.REKEYING)
+        """What this side permits (profile.md §4)."""
+        security = self.security
+        return (
+            (Flag.NAT if security.nat else 0)
+            | (0 if security.cover_options else Flag.OPTIONS_OUTSIDE)
+            | (Flag.REPORTS if security.reports else 0)
+            | (0 if security.rekey is None else Flag.REKEYING)
+        )
 
     @property
     def demanded(self) -> int:
@@ -306,6 +312,12 @@ class Agreed(Handshake):
         self.flow.edo.accepted(True)
         # What insists on a report waits for it.
         self.ready = not self.security.strict_syn
+        connection = self.flow.connection
+        value = segment.options.ts_val
+        if value is not None and (value - connection.ts_recent) & 0x80000000:
+            # The timestamp of a clear SYN was nobody's word, and would have all others dropped (RFC 7323 §5.3).
+            connection.ts_recent = value
+            connection.ts_recent_at = now
         protection = self.flow.protection
         agreement = self.agreement
         assert isinstance(protection, AgreedProtection)
@@ -361,6 +373,8 @@ class Agreed(Handshake):
         self.flow.protection = Protection(refuse_ao=True)
         self.flow.connection.hold_data = False
         self.flow.stack.downgrades[reason] += 1
+        # RFC 9293's handshake may be over already.
+        self.ready = self.flow.connection.state > State.SYN_RECEIVED
 
     def refused(self, outcome: Outcome, now: float) -> None:
         """An agreement ended by refusal, ours or the peer's."""

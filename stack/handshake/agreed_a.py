@@ -11,7 +11,7 @@ from ao.groups import GROUPS_BY_NAME
 from ao.keys import Key
 from ao.messages import MessageKind
 from ao.reasons import AoDrop
-from edo.eno import Negotiated, negotiate, single, syn_option
+from edo.eno import Negotiated, negotiate, parse, single, syn_option
 from edo.fast import read_options
 from edo.layout import lay_out
 from edo.messages import cut
@@ -23,16 +23,16 @@ from ..run import RST, SYN, Run
 from ..security import Security
 from ..segment import Segment
 from ..seqnum import extend
-from .role_a import RoleA
+from .crossed import EQUAL, CrossedB, CrossingA, cannot_cross, is_ours_as_a
 from .sighting import of_segment
-from .stages import Kind, Stage, with_eno
+from .stages import UNAWARE, Kind, Stage, with_eno
 
 # The most octets of an out-of-band segment's payload (profile.md §5, placement ``syn``).
 _OUT_OF_BAND_LIMIT = 1460
 _MESSAGES = frozenset({MessageKind.ANSWER, MessageKind.RETRY, MessageKind.REFUSE})
 
 
-class AgreedA(RoleA):
+class AgreedA(CrossingA):
     """The active opener's handshake."""
 
     agreement: AgreementA
@@ -45,8 +45,9 @@ class AgreedA(RoleA):
         (Stage.HELLO_SENT, Kind.MESSAGE): "_message",
         (Stage.HELLO_SENT, Kind.RST): "_exact_reset",
         (Stage.KEYED, Kind.GOOD): "_first_good",
-        (Stage.KEYED, Kind.SYN_ACK): "_repetition",
-        (Stage.KEYED, Kind.MESSAGE): "_repetition",
+        (Stage.KEYED, Kind.SYN_ACK): "_repeated_syn_ack",
+        (Stage.KEYED, Kind.MESSAGE): "_answer_again",
+        **CrossingA.CROSSED,
     }
 
     def __init__(
@@ -62,7 +63,7 @@ class AgreedA(RoleA):
         super().__init__(flow, security)
         self._placements = placements
         self._may_go_plain = self.prefer and plain_syn
-        self.eno = syn_option()
+        self.eno = syn_option(security.application_aware)
         self.agreement = AgreementA(
             isn=flow.connection.iss,
             eno=self.eno,
@@ -86,6 +87,8 @@ class AgreedA(RoleA):
             self.flow.send(run, out)
         elif self.stage is Stage.CONFIRMED:
             self.after.dress(run, out)
+        elif self.stage is Stage.CROSSED:
+            self.dress_crossed(run, out)
         elif self.stage is Stage.SYN_SENT:
             if run.flags & SYN:
                 self._dress_syn(run, out)
@@ -130,12 +133,46 @@ class AgreedA(RoleA):
     # --- SYN-SENT ----------------------------------------------------------------------------------------
 
     def _crossed_syn(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
-        """Crossed SYNs have equal b bits, which turns ENO off (RFC 8547 §4.3)."""
-        if not self.prefer:
-            self.give_up(errno.EPROTO, "simultaneous open: TCP-ENO is off when both sides open actively", now)
-            return
-        self.go_plain("simultaneous open")
-        self.take_plain(segment, number, key, now)
+        flow = self.flow
+        as_a = is_ours_as_a(flow, segment.seq)
+        missing = "no answer to SYNs with TCP-ENO" if self.sent_plain_syn else cannot_cross(self.security, segment)
+        if missing is not None and self.prefer:
+            self.go_plain(missing)
+            self.take_plain(segment, number, key, now)
+        elif missing is not None:
+            self.give_up(errno.EPROTO, f"{missing}: TCP-ENO is off", now)
+        elif as_a is None:
+            self.falls_through = False
+            self.give_up(errno.ECONNABORTED, EQUAL, now)
+        elif as_a:
+            self.become_a(segment, number, now)
+        else:
+            flow.handshake = CrossedB(flow, self.security, flow.stack.random, segment)
+            flow.deliver(segment, number, None, now, payload=False)
+
+    def crossed_hello(self, segment: Segment, number: int, now: float) -> None:
+        self._peer_eno = segment.options.eno or b""
+        self.facts.peer_aware = parse(self._peer_eno).aware
+        self.seen = of_segment(segment)
+        self.flow.deliver(segment, number, None, now, payload=False)
+        if not self.flow.over:
+            self.stage = Stage.HELLO_SENT
+            self._begin_hello(now)
+
+    def _crossed_by_syn_ack(self, segment: Segment, number: int, now: float) -> None:
+        """The peer's SYN was lost, or a box echoes options: its SYN-ACK has b = 0 (profile.md §3)."""
+        flow = self.flow
+        as_a = is_ours_as_a(flow, segment.seq)
+        if as_a is None:
+            self.falls_through = False
+            self.give_up(errno.ECONNABORTED, EQUAL, now)
+        elif as_a:
+            flow.edo.take_syn_ack(True)
+            self.crossed_hello(segment, number, now)
+        else:
+            crossed = CrossedB(flow, self.security, flow.stack.random, segment)
+            flow.handshake = crossed
+            crossed.answer_syn_ack(segment, number, now)
 
     def _syn_ack(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         flow = self.flow
@@ -149,6 +186,9 @@ class AgreedA(RoleA):
             self._settle_plain(segment, number, "no answer to SYNs with TCP-ENO", now)
             return
         missing = self._missing(options)
+        if missing is not None and not self.prefer and cannot_cross(self.security, segment) is None:
+            self._crossed_by_syn_ack(segment, number, now)
+            return
         messages: list[tuple[MessageKind, bytes]] = []
         if missing is None and options.syn_eos and self._offered_eos:
             behind = self._behind(segment)
@@ -197,8 +237,12 @@ class AgreedA(RoleA):
         """What the SYN-ACK lacks of TCP-ENO; None when our TEP was chosen (RFC 8547 §4.4)."""
         if options.eno is None:
             return "no ENO in the SYN-ACK"
-        if not isinstance(negotiate(self.eno, single(options)), Negotiated):
+        agreed = negotiate(self.eno, single(options))
+        if not isinstance(agreed, Negotiated):
             return "our TEP was not chosen in the SYN-ACK"
+        self.facts.peer_aware = agreed.aware_b
+        if self.security.demand_aware and not agreed.aware_b:
+            return UNAWARE
         return None
 
     def _behind(self, segment: Segment) -> list[tuple[MessageKind, bytes]] | None:
@@ -231,7 +275,7 @@ class AgreedA(RoleA):
 
     def _hello_again(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """A repeated SYN-ACK: it may bring the answer now, else the hello was lost."""
-        if segment.seq != self.flow.connection.irs & 0xFFFFFFFF:
+        if not self.answers_our_syn(segment):
             self.flow.drop(AoDrop.clear_segment)
             return
         messages = self._behind(segment) if segment.options.syn_eos and self._offered_eos else []
@@ -249,6 +293,13 @@ class AgreedA(RoleA):
             self.flow.edo.accepted(True)
             self.eno_due = False
             self._act(outcomes, now, "late")
+
+    def _answer_again(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        messages = self.messages_of(segment, _MESSAGES)
+        if messages and any(kind is MessageKind.ANSWER for kind, _ in messages):
+            self._repetition(now)
+        elif messages is not None:
+            self.flow.drop(AoDrop.clear_segment)
 
     def _outcomes(self, messages: list[tuple[MessageKind, bytes]], irs: int) -> list[Outcome] | None:
         """What the whole messages of one segment lead to; None, and it is dropped, where one cannot be parsed."""

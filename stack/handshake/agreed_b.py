@@ -11,9 +11,10 @@ from ao.groups import GROUPS_BY_NAME
 from ao.keys import Key
 from ao.messages import MessageKind
 from ao.reasons import AoDrop
-from edo.eno import offered, single, syn_ack_option
+from edo.eno import offered, parse, single, syn_ack_option
 from edo.layout import lay_out
 from edo.messages import cut
+from edo.options import Options
 from edo.plan import Form
 
 from ..flow import Flow
@@ -22,8 +23,8 @@ from ..security import Security
 from ..segment import Segment
 from ..states import State
 from .role_b import AwaitingKeys, RoleB
-from .sighting import of_segment
-from .stages import Kind, Stage
+from .sighting import Sighting
+from .stages import UNAWARE, Kind, Stage
 
 # SYN-ACKs that may carry the answer; from the next one on SYN-EOS is not confirmed (profile.md §5).
 _EXTENDED_SYN_ACKS = 3
@@ -58,17 +59,21 @@ class AgreedB(RoleB):
         flow: Flow,
         security: Security,
         random: Callable[[int], bytes],
-        syn: Segment,
+        syn: Options,
+        seen: Sighting | None,
         received: int,
         hello: bytes | None,
     ) -> None:
-        """``syn`` with its options read; ``received`` IP octets of SYN and OOB; ``hello`` the OOB's, if it came."""
+        """``syn`` are the SYN's options; ``seen`` is None where a cookie kept nothing else of it; ``received`` are
+        the IP octets of SYN and OOB; ``hello`` is the OOB's message, if it came.
+        """
         super().__init__(flow, security, Stage.SYN_TAKEN)
-        self.eno = syn_ack_option()
+        self.eno = syn_ack_option(security.application_aware)
+        self.facts.peer_aware = parse(syn.eno or b"").aware
         self.eno_due = True
-        self._peer_eno = syn.options.eno or b""
-        self.seen = of_segment(syn)
-        self._peer_mss = syn.options.mss or 536
+        self._peer_eno = syn.eno or b""
+        self.seen = seen
+        self._peer_mss = syn.mss or 536
         self._random = random
         self.agreement = self._new_agreement()
         self._received = received
@@ -258,6 +263,7 @@ class AgreedB(RoleB):
         self.facts.placement = placement
         if self.stage is Stage.SYN_TAKEN:
             self.stage = Stage.ANSWERED
+            self.facts.mode = self.security.protect
             self.flow.protection = AwaitingKeys(self._make_keys)
             self.stop_repeating()
 
@@ -288,6 +294,8 @@ def takes(security: Security, syn: Segment, *, out_of_band: bool) -> str | None:
         return "no ENO in the SYN"
     if not offered(single(options)):
         return "no valid TEP in the SYN"
+    if security.demand_aware and not parse(options.eno).aware:
+        return UNAWARE
     if not options.edo_supported and not out_of_band:
         return "no EDO in the SYN"
     if not {"auto", "syn" if out_of_band else "late"} & set(security.placements):

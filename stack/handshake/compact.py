@@ -105,11 +105,15 @@ class CompactA(RoleA):
         (Stage.SYN_SENT, Kind.SYN): "_crossed_syn",
         (Stage.SYN_SENT, Kind.RST): "_pass_on",
         (Stage.KEYED, Kind.GOOD): "_first_good",
-        (Stage.KEYED, Kind.SYN_ACK): "_repetition",
+        (Stage.KEYED, Kind.SYN_ACK): "_repeated_syn_ack",
     }
 
-    def __init__(self, flow: Flow, security: Security, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, flow: Flow, security: Security, random: Callable[[int], bytes], *, plain_syn: bool = True
+    ) -> None:
+        """``plain_syn`` False: no SYN goes without a share."""
         super().__init__(flow, security)
+        self._may_go_plain = self.prefer and plain_syn
         self.eno_due = False
         self.agreement = agreement_of(security, self.flags, random, is_a=True)
         self._offering = _Offering(self.agreement.option)
@@ -129,7 +133,7 @@ class CompactA(RoleA):
 
     def _dress_syn(self, run: Run, out: list[bytes]) -> None:
         before = len(out)
-        if self.prefer and self.last and run.transmission >= _PLAIN_FROM:
+        if self._may_go_plain and self.last and run.transmission >= _PLAIN_FROM:
             self.sent_plain_syn = True
         if self.sent_plain_syn:
             self.flow.send(run, out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from ao.keys import Key
+from ao.reasons import AoDrop
 
 from ..flow import Flow
 from ..security import Security
@@ -52,7 +53,19 @@ class RoleA(Agreed):
         """An empty protected ACK with SEQ = S_A, which TCP always answers (profile.md §5)."""
         self.send_protected_ack(self.flow.connection.iss)
 
-    def _repetition(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+    def answers_our_syn(self, segment: Segment) -> bool:
+        """Whether a SYN-ACK has the numbers of the one that was taken."""
+        connection = self.flow.connection
+        acknowledged = (connection.iss + 1) & 0xFFFFFFFF
+        return segment.seq == connection.irs & 0xFFFFFFFF and segment.ack == acknowledged
+
+    def _repeated_syn_ack(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        if self.answers_our_syn(segment):
+            self._repetition(now)
+        else:
+            self.flow.drop(AoDrop.clear_segment)
+
+    def _repetition(self, now: float) -> None:
         """The peer has not heard from us since its SYN-ACK or answer."""
         if now - self._answered_at >= ANSWER_INTERVAL:
             self._answered_at = now

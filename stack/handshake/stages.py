@@ -20,6 +20,8 @@ REASONS: Final = {
     RefuseReason.ISN: "sequence numbers were rewritten on the path, or are equal",
 }
 
+UNAWARE: Final = "the peer's application does not know of TCP-ENO"
+
 
 class Kind(Enum):
     """What a segment is to a key agreement."""
@@ -38,6 +40,7 @@ class Stage(Enum):
     """Where a side stands: the states of profile.md §5's table, both roles'."""
 
     SYN_SENT = auto()
+    CROSSED = auto()
     HELLO_SENT = auto()
     KEYED = auto()
     SYN_TAKEN = auto()

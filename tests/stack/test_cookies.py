@@ -115,14 +115,6 @@ def test_options_ride_in_the_timestamp(wscale: int | None, sack: bool, ecn: bool
     assert 0 <= (ts_val - stamped) & 0xFFFFFFFF < 128
 
 
-def test_a_protected_listener_sends_no_cookies() -> None:
-    wire = Wire()
-    wire.server.listen(80, backlog=1, security=Security("ao-enc-dh", policy="prefer"))
-    flood(wire, 5)
-    assert wire.server.drops["backlog_full"] == 4
-    assert not wire.server.counters["cookies_sent"]
-
-
 def test_a_cookie_that_finds_the_queue_full_is_not_reset_and_comes_again() -> None:
     wire = Wire()
     listener = wire.server.listen(80, backlog=1)

@@ -56,7 +56,7 @@ def call(*arguments: str) -> Result:
         ([*SERVE, "--protect", "ao", "--keys", "/no/such.toml"], "/no/such.toml"),
         ([*SERVE, "--protect", "ao-enc-dh", "--edo", "off"], "--edo: ao-enc-dh needs extended options"),
         ([*SERVE, "--edo", "on"], "--edo: 'on' is not one of"),
-        ([*SERVE, "--policy", "never"], "--policy: 'never' is not one of require, prefer"),
+        ([*SERVE, "--policy", "maybe"], "--policy: 'maybe' is not one of require, prefer, never"),
         ([*SERVE, "--syn-eos", "--edo", "off"], "--syn-eos: it brings EDO with it, so EDO cannot be off"),
         (
             [*SERVE, "--syn-eos", "--protect", "ao-enc-dh"],

@@ -84,6 +84,7 @@ def connect(
     group: options.Group = None,
     suite: options.SuiteOption = None,
     confirm: options.Confirm = None,
+    simopen: options.SimOpen = "tiebreak",
     accept_icmps: options.AcceptIcmps = False,
     rekey: options.Rekey = None,
     strict_syn: options.StrictSyn = False,
@@ -120,6 +121,7 @@ def connect(
         confirm,
         accept_icmps,
         rekey=rekey,
+        simopen=simopen,
         syn_eos=syn_eos,
         strict_syn=strict_syn,
     )

@@ -27,8 +27,8 @@ One key a line in the file; listen and connect are kernel:ADDR:PORT and stack:AD
 
 Other keys of tun: name, netns, mtu, congestion, sack_blocks.
 
-Other keys of a forward: name, source (ADDR or ADDR:PORT), policy, placement, group, suite, order, confirm, edo,
-edo_kind, edo_units, edo_form, keys, accept_icmps, syn_eos.
+Other keys of a forward: name, source (ADDR or ADDR:PORT), policy, placement, group, suite, order, simopen, confirm,
+edo, edo_kind, edo_units, edo_form, keys, accept_icmps, syn_eos.
 
 SIGINT or SIGTERM ends it with status 0."""
 

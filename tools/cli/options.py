@@ -13,7 +13,7 @@ import typer
 from ao.keyfile import KeyFileError
 from edo.experiments import Experiment
 from stack.congestion import CONTROLLERS
-from stack.security import CONFIRMS, ORDERS, PLACEMENTS, PROTECTIONS, Security
+from stack.security import CONFIRMS, ORDERS, PLACEMENTS, PROTECTIONS, SIMOPENS, Security
 from stack.syn_space import METHODS, SynSpace
 from stack.syneos import SynEos
 
@@ -104,7 +104,7 @@ Policy = Annotated[
     str,
     typer.Option(
         "--policy",
-        metavar="require|prefer",
+        metavar="require|prefer|never",
         help="Whether plain TCP is accepted where the protection cannot be had.",
         rich_help_panel=_PROTECTION,
     ),
@@ -181,6 +181,15 @@ Order = Annotated[
         "--order",
         metavar="|".join(ORDERS),
         help="Whose order of groups and suites decides when the peer opens the connection.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+SimOpen = Annotated[
+    str,
+    typer.Option(
+        "--simopen",
+        metavar="|".join(SIMOPENS),
+        help="Whether keys are agreed on where both ends open at the same time, or as RFC 8547 has it.",
         rich_help_panel=_PROTECTION,
     ),
 ]
@@ -318,6 +327,7 @@ def security(
     rekey: str | None = None,
     strict_syn: bool = False,
     order: str = "peer",
+    simopen: str = "tiebreak",
     syn_eos: bool = False,
 ) -> Security:
     """Return the checked protection options; ``dialect`` is kind, units and form of EDO."""
@@ -339,6 +349,7 @@ def security(
             rekey=rekey,
             strict_syn=strict_syn,
             order=order,
+            simopen=simopen,
             syn_eos=syn_eos,
             notice=notice,
         )
