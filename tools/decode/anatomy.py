@@ -80,11 +80,14 @@ def lay_open(reading: Reading, known: Known | None = None) -> Anatomy:
     anatomy = Anatomy(reading, [], [], list(reading.faults), list(reading.notes), [])
     segment = reading.packet.segment
     anatomy.pieces += _fixed(reading)
+    if reading.start > reading.data_offset:
+        anatomy.pieces.append(Piece(20, 1, Area.BEHIND, "Length", f"{reading.end - 20} octets, in words"))
+        anatomy.pieces.append(Piece(21, 3, Area.BEHIND, "reserved", ""))
     if reading.data_offset > 20:
         _options(anatomy, known, Area.INSIDE, 20, reading.data_offset)
-    if segment.sound:
+    if segment.sound or reading.second is not None:
         if reading.second is not None:
-            _options(anatomy, known, reading.second, reading.data_offset, reading.end)
+            _options(anatomy, known, reading.second, reading.start, reading.end)
         _twice(anatomy, known)
         _experiments(anatomy, known)
     if len(segment.tcp) > reading.end:

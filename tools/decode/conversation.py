@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
+from ao.compact import is_offer
 from edo import eno
 from edo.codepoints import EdoKind, Units
 from edo.extended import find_extension, header_end
 from edo.fast import find_ao, read_options
 from edo.options import Options, Span
 from edo.reasons import EdoDrop
+from edo.rivals import seg_u
+from edo.rivals.numbers import FOUR_WAY
 from edo.walk import walk
 from stack.run import ACK, RST, SYN
 from stack.segment import Segment
@@ -42,7 +45,8 @@ class Reading:
     """How one segment is to be read.
 
     ``end`` is the true end of the header and ``data_offset`` what Data Offset says, octets from the header's start;
-    ``second`` is the area of what stands between the two, None where nothing does. ``what`` names the segment.
+    ``second`` is the area of the options from ``start`` to the end, None where there are none. ``what`` names the
+    segment.
     """
 
     __slots__ = (
@@ -54,6 +58,7 @@ class Reading:
         "notes",
         "packet",
         "second",
+        "start",
         "taken",
         "what",
     )
@@ -63,7 +68,7 @@ class Reading:
         self.conversation = conversation
         self.forward = forward
         self.data_offset = packet.segment.data_offset
-        self.end = self.data_offset
+        self.end = self.start = self.data_offset
         self.second: Area | None = None
         self.what = ""
         self.faults: list[Fault] = list(packet.faults)
@@ -119,8 +124,10 @@ class Conversation:
         self.segments += 1
         reading = Reading(packet, self, forward=source == self.ends[0])
         data_offset = segment.data_offset
+        if not data_offset and (longer := seg_u.header_end(segment.tcp)) is not None:
+            return self._upgraded(reading, longer)
         if not segment.sound:
-            reading.end = reading.data_offset = min(max(data_offset, 20), len(segment.tcp))
+            reading.end = reading.start = reading.data_offset = min(max(data_offset, 20), len(segment.tcp))
             limit = "below 20" if data_offset < 20 else f"behind the segment's {len(segment.tcp)}"
             reading.faults.append(Fault(12, f"Data Offset is {data_offset} octets, {limit}", "bad_data_offset"))
             reading.what = "malformed"
@@ -144,6 +151,8 @@ class Conversation:
         ao = find_ao(spans, points)
         if ao[0] >= 0 and ao[1] >= 4:
             at = ao[0]
+            if segment.flags & SYN and is_offer(bytes(segment.tcp[at : at + ao[1]])):
+                reading.notes.append("TCP-AO has an x25519 share for a MAC: placement compact (profile.md §5)")
             self.ao.setdefault(source, set()).add((segment.tcp[at + 2], segment.tcp[at + 3], ao[1] - 4))
         reading.what = _what(reading, options, ao[0] >= 0)
         if options.ke and packet.kept >= reading.end:
@@ -151,6 +160,20 @@ class Conversation:
                 packet.number, options.ke, forward=self._from_opener(source, reading)
             )
             self._place_of_exchange(source, reading, signed=ao[0] >= 0)
+        return reading
+
+    def _upgraded(self, reading: Reading, end: int) -> Reading:
+        """SEG-U: the header ends where a Length behind its fixed part says (draft-bonica-tcpm-extended-options)."""
+        segment = reading.packet.segment
+        reading.data_offset, reading.start, reading.end = 20, 20 + seg_u.PREFIX, end
+        reading.second = Area.BEHIND
+        found = steps(segment.tcp, reading.start, end)
+        if found.fault is not None:
+            reading.faults.append(found.fault)
+        if segment.flags & SYN:
+            self.isns[(segment.source, segment.source_port)] = segment.seq
+        reading.notes.append("Data Offset 0: SEG-U, which an old stack drops")
+        reading.what = _what(reading, Options(), False)
         return reading
 
     def _from_opener(self, source: End, reading: Reading) -> bool:
@@ -182,17 +205,20 @@ class Conversation:
                 self.opener = peer
                 self.offering |= {peer} if options.edo_supported else set()
                 self.syn_eos = "offered" if options.syn_eos else self.syn_eos
-            if options.edo_supported and peer in self.offering:
+            extends = find_extension(segment.tcp, spans, segment.data_offset, self.found.dialect) is not None
+            four_way = bool(segment.tcp[12] & FOUR_WAY)
+            if (options.edo_supported or (four_way and extends)) and peer in self.offering:
                 self.edo = Agreed.AGREED
             elif options.syn_eos and self.syn_eos != "not offered":
                 self.edo = Agreed.BY_SYN_EOS
                 self.syn_eos = "confirmed"
-            elif not self.extending:
+            elif source != self.opener and not self.extending:
                 self.edo = Agreed.REFUSED if peer in self.offering else Agreed.NOT_OFFERED
         dialect = self.found.dialect
         if find_extension(segment.tcp, spans, segment.data_offset, dialect) is None:
             return
-        if answered and options.syn_eos and self.syn_eos == "confirmed":
+        agreed = self.edo in (Agreed.AGREED, Agreed.BY_SYN_EOS)
+        if answered and agreed and (options.syn_eos or segment.tcp[12] & FOUR_WAY):
             self._by_extension(reading, spans)
             if reading.end > reading.data_offset:
                 self.extending.add(source)

@@ -1,4 +1,4 @@
-"""The options that are known: the project's own, and those that a user's experiments declare."""
+"""The options that are known: the project's own, its rivals', and those that a user's experiments declare."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from construct import Byte, GreedyBytes, Struct, Terminated
 from edo.codec import DECLARATIONS, Declaration, Registry
 from edo.codepoints import EXPERIMENTAL, CodePoints
 from edo.experiments import Experiment, ExperimentError
+from edo.rivals.declared import DECLARATIONS as RIVALS
 
 
 class Known:
@@ -23,7 +24,7 @@ class Known:
         """All declarations, those of experiments among them; made once."""
         if points not in self._registries:
             declared = tuple(_declaration(one) for one in self.experiments)
-            self._registries[points] = Registry(points, DECLARATIONS + declared)
+            self._registries[points] = Registry(points, DECLARATIONS + RIVALS + declared)
         return self._registries[points]
 
     def fault(self, kind: int, exid: int, octets: bytes) -> str | None:

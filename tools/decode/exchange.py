@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -9,11 +10,12 @@ from typing import Any, Final
 from ao import macs
 from ao.cipher import CIPHERS, NO_CIPHER
 from ao.messages import MalformedMessage, Message, MessageKind, RefuseReason, decode
+from ao.report import HAVE, HAVE_CONFIRMED, Report
 from ao.suite import Suite
 from edo.messages import REPORT, WHOLE, Inbox, Took
 from edo.options import Fragment
 
-from .texts import eno_text, message_name
+from .texts import eno_text, flags_text, message_name
 
 # Of A and of B, whoever may send the others (profile.md §4).
 _OF_A: Final = frozenset({MessageKind.HELLO, MessageKind.SECOND_HELLO})
@@ -101,19 +103,32 @@ class Exchange:
         name = message_name(kind)
         if result is not Took.COMPLETE or octets is None:
             return Taken(kind, name, result.value, tuple(sources), octets)
-        if kind == REPORT:
-            return Taken(kind, name, result.value, tuple(sources), octets, (("octets", octets.hex(" ")),))
         try:
-            message = decode(kind, octets)
+            message = Report.decode(octets) if kind == REPORT else decode(kind, octets)
         except MalformedMessage as error:
             return Taken(kind, name, result.value, tuple(sources), octets, fault=str(error))
         return Taken(kind, name, result.value, tuple(sources), octets, told(message))
 
 
-def told(message: Message) -> tuple[tuple[str, str], ...]:
+def told(message: Message | Report) -> tuple[tuple[str, str], ...]:
     """A message's fields in words, in the order in which they are declared."""
+    if isinstance(message, Report):
+        return _report(message)
     return tuple(
         (one.name.replace("_", " "), _text(one.name, getattr(message, one.name))) for one in fields(message)
+    )
+
+
+def _report(report: Report) -> tuple[tuple[str, str], ...]:
+    """What one side says that it saw of the other's SYN or SYN-ACK (profile.md §8)."""
+    known = ((HAVE, "I have your report"), (HAVE_CONFIRMED, "I have your answer to mine"))
+    words = [text for bit, text in known if report.flags & bit]
+    return (
+        ("flags", ", ".join(words) or "none"),
+        ("source", f"{ipaddress.ip_address(report.source)}, port {report.port}"),
+        ("TCP flags", flags_text(report.tcp_flags)),
+        ("ECN, TTL, window", f"{report.ecn}, {report.ttl}, {report.window}"),
+        ("options", "not kept" if report.options is None else report.options.hex(" ") or "none"),
     )
 
 

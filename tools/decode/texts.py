@@ -72,6 +72,9 @@ NAMES: Final[Mapping[str, str]] = {
     "edo_extension": "EDO Extension",
     "syn_eos": "SYN-EOS",
     "ke": "Key exchange",
+    "aggregated": "Aggregated option",
+    "syn_op_sis": "SynOpSis",
+    "syn_op_sis_confirmed": "SynOpSis confirmed",
 }
 """The declared options as their documents call them."""
 

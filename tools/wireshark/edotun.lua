@@ -13,6 +13,8 @@ local EDO_EXID, SYN_EOS_EXID, KE_EXID = 0x0ED0, 0x5E05, 0xA0E1
 local MSS, WSCALE, SACK_PERMITTED, SACK, TIMESTAMPS, MD5, AO, ENO = 2, 3, 4, 5, 8, 19, 29, 69
 local TEP, MAGIC = 0x20, 0xED
 local FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+-- The reserved bit of four-way handshakes, in the octet with Data Offset (edo/rivals/numbers.py).
+local FOUR_WAY = 0x08
 local MOST_IN_MESSAGE, WORD = 4096, 4294967296
 
 local NAMES = {
@@ -110,6 +112,14 @@ local f = {
   ticket_index = ProtoField.uint8("edotun.message.ticket_index", "Ticket index"),
   generation = ProtoField.uint8("edotun.message.generation", "Generation"),
   reason = ProtoField.uint8("edotun.message.reason", "Reason", base.DEC, REFUSALS),
+  report_flags = ProtoField.uint8("edotun.report.flags", "Flags", base.HEX),
+  report_source = ProtoField.bytes("edotun.report.source", "Source address seen"),
+  report_port = ProtoField.uint16("edotun.report.port", "Source port seen"),
+  report_tcp_flags = ProtoField.uint8("edotun.report.tcp_flags", "TCP flags seen", base.HEX),
+  report_ecn = ProtoField.uint8("edotun.report.ecn", "ECN bits seen"),
+  report_ttl = ProtoField.uint8("edotun.report.ttl", "TTL seen"),
+  report_window = ProtoField.uint16("edotun.report.window", "Window seen"),
+  report_options = ProtoField.bytes("edotun.report.options", "Options seen"),
 }
 local fields = {}
 for _, field in pairs(f) do
@@ -289,7 +299,12 @@ local function learn(connection, octets, spans, syn)
 end
 
 local function take_syn(connection, sender, peer, flags, marks, decision, octets, spans)
-  local answered = has(flags, ACK)
+  local answered, four_way = has(flags, ACK), has(octets:u8(12), FOUR_WAY)
+  local bounds, fault
+  if connection.kind then
+    bounds, fault = header_end(octets, spans, connection.kind, connection.units)
+  end
+  local extends = bounds ~= nil or fault ~= nil
   connection.isn = connection.isn or {}
   connection.isn[sender] = octets:u32(4)
   connection.offering[sender] = marks.supported or nil
@@ -305,22 +320,20 @@ local function take_syn(connection, sender, peer, flags, marks, decision, octets
       connection.offering[peer] = marks.supported or nil
       connection.syn_eos = marks.syn_eos and "offered" or "not offered"
     end
-    if marks.supported and connection.offering[peer] then
+    if (marks.supported or (four_way and extends)) and connection.offering[peer] then
       connection.edo = "agreed"
     elseif marks.syn_eos and connection.syn_eos ~= "not offered" then
       connection.edo, connection.syn_eos = "agreed by SYN-EOS", "confirmed"
-    elseif not connection.extending then
+    elseif sender ~= connection.opener and not connection.extending then
       connection.edo = connection.offering[peer] and "refused" or "not offered"
     end
   end
-  if connection.kind then
-    local bounds, fault = header_end(octets, spans, connection.kind, connection.units)
-    if bounds or fault then
-      if answered and marks.syn_eos and connection.syn_eos == "confirmed" then
-        decision.bounds, decision.fault = bounds, fault
-      else
-        decision.note = "an Extension in a SYN is ignored"
-      end
+  if extends then
+    local agreed = connection.edo == "agreed" or connection.edo == "agreed by SYN-EOS"
+    if answered and agreed and (marks.syn_eos or four_way) then
+      decision.bounds, decision.fault = bounds, fault
+    else
+      decision.note = "an Extension in a SYN is ignored"
     end
   end
 end
@@ -473,7 +486,21 @@ local function show_message(tree, kind, range)
   if kind == 8 then
     add(f.reason, 1)
   elseif kind == 7 then
-    return
+    add(f.report_flags, 1)
+    local family = counted(1)
+    if family ~= 4 and family ~= 6 then
+      error("family " .. family, 0)
+    end
+    add(f.report_source, family == 4 and 4 or 16)
+    add(f.report_port, 2)
+    add(f.report_tcp_flags, 1)
+    add(f.report_ecn, 1)
+    add(f.report_ttl, 1)
+    add(f.report_window, 2)
+    local kept = counted(1)
+    if kept > 0 and kept < 255 then
+      add(f.report_options, kept)
+    end
   elseif kind == 5 or kind == 6 then
     add(f.generation, 1)
     add(f.random, 32)

@@ -220,6 +220,24 @@ def test_syn_eos_out_of_band_and_the_syn_ack_that_confirms_it() -> None:
         assert any("ignored" in note for note in found["notes"])
 
 
+def test_seg_u_ends_where_its_length_says() -> None:
+    """Data Offset 0: behind the fixed header a Length in words, itself counted, and three reserved octets."""
+    octets = bytearray(tcp(payload=bytes.fromhex("04000000 080a000000010000000b 0101") + b"data"))
+    octets[12] = 0
+    segment = only(report(octets.hex()))
+    assert (segment["header_length"], segment["payload_length"], segment["faults"]) == (36, 4, [])
+    assert names(segment, "behind") == ["timestamps"]
+    octets[20] = 200
+    (fault,) = only(report(octets.hex()))["faults"]
+    assert (fault["offset"], fault["drop"]) == (12, "bad_data_offset")
+
+
+def test_a_share_in_tcp_ao_is_told() -> None:
+    """Placement compact (profile.md §5)."""
+    segment = only(report(tcp(bytes.fromhex("1d240000") + bytes(32), flags=SYN).hex()))
+    assert any("placement compact" in note for note in segment["notes"])
+
+
 def test_unknown_options_are_told_by_kind_and_exid() -> None:
     segment = only(report(tcp(bytes.fromhex("1e03ff 2a04abcd fe06 1234 5678 01 00aa")).hex()))
     assert [(option["title"], option["offset"], option["length"]) for option in segment["options"]] == [

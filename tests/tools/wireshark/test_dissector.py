@@ -12,12 +12,17 @@ from typing import Any
 import pytest
 
 from ao.messages import Answer, Hello, Refuse, Rekey, Retry
+from ao.report import Report
 from ao.suite import Suite
 from edo.codepoints import Dialect, EdoKind, Units
 from edo.plan import Form
+from edo.rivals.base import Fields, Part, Space, Want, Wanted
+from edo.rivals.registry import METHODS
 from tests.tools.decode.support import (
     ACK,
+    CLIENT,
     RST,
+    SERVER,
     SYN,
     back,
     capture,
@@ -26,6 +31,7 @@ from tests.tools.decode.support import (
     extended,
     moved,
     opened,
+    packet,
     padded,
     report,
     there,
@@ -109,7 +115,24 @@ def scenarios() -> list[list[bytes]]:
         [syn, back(confirms[4:], behind=b"\1" * 12, flags=SYN | ACK, seq=5000)],
         [there(flags=SYN, seq=1000, ack=0), back(confirms, behind=b"\1" * 8, flags=SYN | ACK, seq=5000)],
     ]
+    found.append(four_way())
     return found
+
+
+def four_way() -> list[bytes]:
+    """A four-way handshake whose options need an Extension in both SYN-ACKs (draft-borman-tcp4way-00)."""
+    large = Want("large", bytes((200, 60)) + bytes(58))
+    laid = METHODS["four-way"].exchange(Wanted((large,), (large,), (large,)), Space())
+    packets = []
+    known = {Part.SYN: (1000, 0), Part.SYN_ACK: (5000, 1001), Part.THIRD: (1000, 5001)}
+    for one in laid:
+        numbers = known.get(one.part, (1001, 5001))
+        ports = (40000, 80) if one.sender == "client" else (80, 40000)
+        if one.sender == "server" and one.part is not Part.SYN_ACK:
+            numbers = numbers[::-1]
+        segment = one.segment(Fields(*ports, *numbers, 9))
+        packets.append(packet(segment) if one.sender == "client" else packet(segment, SERVER, CLIENT))
+    return packets
 
 
 def test_every_header_ends_where_ours_does(tmp_path: Path) -> None:
@@ -195,6 +218,7 @@ ENO_A, ENO_B = bytes.fromhex("4505a0ed01"), bytes.fromhex("450601a0ed01")
 HELLO = Hello(
     1, bytes(range(32)), 1000, ENO_A, (Suite(1, 1), Suite(2, 3)), (29, 4588), 29, b"\x11" * 32, (b"\x07" * 16,)
 )
+REPORT = Report(1, bytes((10, 0, 0, 7)), 40000, 2, 0, 63, 4096, bytes.fromhex("020405b4")).encode()
 ANSWER = Answer(5, bytes(32), 5000, ENO_B, Suite(1, 1), 29, b"\x22" * 32)
 
 
@@ -210,6 +234,7 @@ def test_key_exchange_messages_are_put_together_and_told(tmp_path: Path) -> None
         clear(5, Rekey(3, bytes(32), 29, b"\x33" * 32).encode(), 0, 70),
         clear(5, Rekey(4, bytes(32), 29, b"\x44" * 32).encode(), 0, 70),
         clear(8, Refuse(3).encode(), 0, 2),
+        clear(7, REPORT, 0, len(REPORT)),
         clear(1, bytes(len(hello)), 0, 60),
         clear(4, b"\1\1 no hello", 0, 6),
         clear(4, b"\1\2 no hello", 1, 10),
@@ -230,12 +255,16 @@ def test_key_exchange_messages_are_put_together_and_told(tmp_path: Path) -> None
         "edotun.message.ticket_index",
         "edotun.message.reason",
         "edotun.message.generation",
+        "edotun.report.source",
+        "edotun.report.ttl",
+        "edotun.report.window",
+        "edotun.report.options",
     ]
     rows = same_ends(packets, tmp_path / "ke.pcapng")
     told = fields(tmp_path / "ke.pcapng", names)[2:]
     for row, (_, ours) in zip(told, rows[2:], strict=True):
         assert row["edotun.message.result"] == [message["result"] for message in ours["messages"]]
-    first, whole, again, answered, retry, rekey, next_rekey, refuse, other, _, overlap, malformed = told
+    first, whole, again, answered, retry, rekey, next_rekey, refuse, told_of, other, _, overlap, malformed = told
     assert [first["edotun.message.kind"], again["edotun.message.kind"]] == [[], []]
     assert whole["edotun.message.share"] == ["11" * 32]
     assert whole["edotun.message.random"] == [bytes(range(32)).hex()]
@@ -249,6 +278,14 @@ def test_key_exchange_messages_are_put_together_and_told(tmp_path: Path) -> None
     assert [one["edotun.message.generation"] for one in (rekey, next_rekey)] == [["3"], ["4"]]
     assert next_rekey["edotun.message.share"] == ["44" * 32]
     assert refuse["edotun.message.reason"] == ["3"]
+    assert [told_of[f"edotun.report.{name}"] for name in ("source", "ttl", "window", "options")] == [
+        ["0a000007"],
+        ["63"],
+        ["4096"],
+        ["020405b4"],
+    ]
+    fields_ = rows[-5][1]["messages"][0]["fields"]
+    assert (fields_["source"], fields_["options"]) == ("10.0.0.7, port 40000", "02 04 05 b4")
     assert other["edotun.message.result"] == ["differs"]
     assert overlap["edotun.message.result"] == ["malformed"]
     assert any("cannot be parsed" in text for text in malformed[EXPERT])
