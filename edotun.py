@@ -8,6 +8,7 @@ offers both for a TUN device of its own. ``BlockingInterface`` and ``sockets`` a
 ``Loopback`` and ``BlockingLoopback`` are the same within one process, without a device.
 """
 
+from edo.codepoints import Dialect, EdoKind, FormChoice, Units
 from edo.experiments import Experiment, experiment
 from stack import sockets
 from stack.aio import Server, open_connection, start_server
@@ -27,7 +28,10 @@ __all__ = [
     "Attempt",
     "BlockingInterface",
     "BlockingLoopback",
+    "Dialect",
+    "EdoKind",
     "Experiment",
+    "FormChoice",
     "Interface",
     "Listener",
     "Loopback",
@@ -38,6 +42,7 @@ __all__ = [
     "TcpConfig",
     "TcpError",
     "TunError",
+    "Units",
     "experiment",
     "open_connection",
     "sockets",

@@ -51,6 +51,7 @@ class Flow:
         "_closing",
         "_extended",
         "_merged",
+        "_points",
         "_runs",
         "accept_icmps",
         "announced",
@@ -82,6 +83,7 @@ class Flow:
         self.key = key
         self.connection = connection
         self.edo = edo
+        self._points = edo.dialect.points
         self.protection: Protection = Protection()
         self.ip_options = connection.config.ip_options if len(key[0]) == 4 else b""
         self.mark(connection.config.ttl, connection.config.dscp)
@@ -147,12 +149,12 @@ class Flow:
                 spans = spans + behind
             if not edo.extended:
                 self._extended = False
-        segment.options = read_options(segment.tcp, spans, edo.dialect.points)
+        segment.options = read_options(segment.tcp, spans, self._points)
         return True
 
     def read_inside(self, segment: Segment) -> None:
         """Read the options inside Data Offset only: of a SYN, whose Extension has no meaning (EDO rule N2)."""
-        segment.options = read_options(segment.tcp, segment.spans, self.edo.dialect.points)
+        segment.options = read_options(segment.tcp, segment.spans, self._points)
 
     def deliver(self, segment: Segment, number: int, key: Key | None, now: float, *, payload: bool = True) -> None:
         """Hand one segment, options read, to the connection at once (not ``payload``: its header, without FIN)."""
@@ -390,7 +392,7 @@ class Flow:
             self.drop("no_room")
             return
         room = max(run.segment_size + self.overhead - (plan.header_octets - 20), 1)
-        if run.flags & SYN and (carried := space.not_carried(run.options, plan, self.edo.dialect.points)):
+        if run.flags & SYN and (carried := space.not_carried(run.options, plan, self._points)):
             # Options for which its SYN had no room are not in use (RFC 7323 §2.2, §3.2).
             self.connection.renounce(carried)
         before = len(out)

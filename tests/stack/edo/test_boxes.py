@@ -280,3 +280,35 @@ def test_a_client_puts_nothing_behind_data_offset_before_it_saw_an_extension() -
     assert before
     assert all(one.header_length == one.data_offset for one in before)
     assert attempt.flow.edo.state is EdoState.OFF
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["without a MAC", "under TCP-AO"])
+def test_what_removes_extensions_one_way_is_for_a_mac_to_find(signed: bool) -> None:
+    """EDO, section 6: a server that has seen Extensions sends SACK behind Data Offset; if the way back alone
+    removes them, a client without a MAC reads options as data. It is remembered: the next connection has no EDO.
+    """
+    lost = 0
+
+    class Hole:
+        next_deadline = None
+
+        def process(self, packets, direction, now):  # type: ignore[no-untyped-def]
+            nonlocal lost
+            kept = []
+            for packet in packets:
+                if direction is FORWARD and len(packet) > 1000 and not lost:
+                    lost += 1
+                else:
+                    kept.append((now, direction, packet))
+            return kept
+
+    path = Path(Hole(), Strip(is_edo, syn=False, only=BACKWARD), config=TcpConfig(mtu_probing="off"))
+    tables = [MktTable([Mkt("key", *ids, b"secret")]) for ids in ((1, 2), (2, 1))]
+    ask = [Security("ao", keys=table, edo="strict") for table in tables] if signed else [STRICT, STRICT]
+    attempt, _ = path.open(*ask)
+    attempt.write(UP)
+    path.run(5.0)
+    assert bool(attempt.read()) is not signed
+    assert (attempt.flow.drops["ao_bad_mac"] > 0) is signed
+    rows = [row["how"] for row in path.client.peers.rows(path.now)]
+    assert rows == ([] if signed else ["the Extension was removed"])
