@@ -108,3 +108,24 @@ def test_parameters_that_a_box_removes_end_the_client_and_nothing_else() -> None
     assert outcome.client["error"] == "the parameters of agreed options were not answered"
     assert outcome.client["octets_in"] == 0
     assert outcome.heard[1] == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_streams_are_whole_whatever_is_lost_late_or_there_twice(method: str) -> None:
+    """With the method or without: both ends agree on which, and not an octet of an option is in the text."""
+    client, server = asked(method)
+    used = 0
+    for seed in range(12):
+        chance = random.Random(seed)
+
+        def tap(packet: bytes, _from: bool, _now: float, own: random.Random = chance) -> list[tuple[float, bytes]]:
+            if own.random() < 0.15:
+                return []
+            late = own.random() * 0.03 if own.random() < 0.3 else 0.0
+            return [(late, packet)] * (2 if own.random() < 0.05 else 1)
+
+        outcome = run(client, server, tap, seed=seed)  # type: ignore[arg-type]
+        assert outcome.whole, seed
+        assert outcome.methods in ((method, method), (None, None)), seed
+        used += outcome.methods[0] is not None
+    assert used >= 6
