@@ -249,6 +249,13 @@ class AttemptTransport(asyncio.Transport):
             raise plain_error(error) from None
         self._runner.wake()
 
+    def vouch(self) -> None:
+        """The peer is authenticated (``Attempt.vouch``); raises OSError, EOPNOTSUPP, where there is no session."""
+        try:
+            self._attempt.vouch()
+        except OSError as error:
+            raise plain_error(error) from None
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Make ``protocol`` the one that is called from now on."""
         self._protocol = protocol

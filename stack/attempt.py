@@ -176,6 +176,17 @@ class Attempt:
             raise TcpError(errno.EOPNOTSUPP, "no new keys can be agreed on for this connection")
         self.stack.touch(self.flow)
 
+    def vouch(self) -> None:
+        """The application has authenticated the peer by the session identifier; ``authenticated`` says so from now.
+
+        Agreed keys by themselves keep out everyone but the one host that they were agreed on with, whoever that is.
+        Raises TcpError, EOPNOTSUPP, where there is no session identifier.
+        """
+        facts = self.flow.handshake.facts
+        if facts.session_id is None:
+            raise TcpError(errno.EOPNOTSUPP, "no keys were agreed on for this connection")
+        facts.authenticated = True
+
     def configure(self, config: TcpConfig) -> None:
         """Change what can be changed of a connection's settings (RFC 9293 §3.9.1)."""
         connection = self.flow.connection

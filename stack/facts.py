@@ -7,16 +7,19 @@ class Facts:
     """What held at the end of a handshake: the names of the line of a finished connection.
 
     ``method`` is that of ``edo.rivals`` that was used, ``peer_options`` the options that came with the peer's SYN
-    by it, or beside it, and are not TCP's own. ``syn_eos`` is None where the SYN did not need it, else
-    "confirmed" or "not confirmed".
+    by it, or beside it, and are not TCP's own. ``eno`` are the TCP-ENO options of host A and of host B by which
+    keys were agreed on, and ``is_a`` says which one this is (RFC 8547 §4.3); None where ENO agreed on nothing.
+    ``syn_eos`` is None where the SYN did not need it, else "confirmed" or "not confirmed".
     """
 
     __slots__ = (
         "authenticated",
         "cipher",
+        "eno",
         "fallback",
         "generation",
         "group",
+        "is_a",
         "mac",
         "method",
         "mode",
@@ -46,5 +49,7 @@ class Facts:
         self.authenticated = False
         # Whether the peer's application knows of TCP-ENO (RFC 8547 §4.2); None where no TEP was agreed on.
         self.peer_aware: bool | None = None
+        self.eno: tuple[bytes, bytes] | None = None
+        self.is_a = False
         self.method: str | None = None
         self.peer_options: tuple[bytes, ...] = ()

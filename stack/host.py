@@ -143,7 +143,8 @@ class Stack:
         ENOKEY) where it cannot begin. Failure after that is told by a ``Closed`` event.
         """
         self.now = now
-        return dial.connect(self, remote, local_port, local_address, security or Security(), config, fast_open, now)
+        asked = (security or Security()).in_force()
+        return dial.connect(self, remote, local_port, local_address, asked, config, fast_open, now)
 
     def listen(
         self,
@@ -166,7 +167,8 @@ class Stack:
             raise OSError(errno.EADDRNOTAVAIL, f"{address} is not an address of this stack")
         if (local, port) in self._listeners:
             raise OSError(errno.EADDRINUSE, f"port {port} is already listening")
-        listener = Listener(self, local, port, self.edo.checked(security), max(backlog, 1), config)
+        asked = self.edo.checked((security or Security()).in_force())
+        listener = Listener(self, local, port, asked, max(backlog, 1), config)
         self._listeners[local, port] = listener
         return listener
 

@@ -84,7 +84,8 @@ class Security:
     brings EDO with it, and the SYN offers EDO for the case that it fails only where ``edo`` is named as well; where
     keys are agreed on, ``placements`` say where SYN-EOS serves. ``syn_space``: options that do not fit a SYN find
     room by another method, without protection only. ``experiments``: options of the user's own
-    (``edo.experiments``). Raises ValueError, one line that names the fault.
+    (``edo.experiments``). ``exempt``: leave this one alone, the application encrypts itself: no ENO and no TCP-AO,
+    whatever ``protect`` says. Raises ValueError, one line that names the fault.
     """
 
     protect: str = "none"
@@ -110,6 +111,7 @@ class Security:
     dialect: Dialect | None = None
     syn_space: SynSpace | None = None
     experiments: tuple[Experiment, ...] = ()
+    exempt: bool = False
 
     def __post_init__(self) -> None:
         _choice("protect", self.protect, PROTECTIONS)
@@ -219,6 +221,10 @@ class Security:
             elif step not in steps:
                 steps.append(step)
         return tuple(steps)
+
+    def in_force(self) -> Security:
+        """What holds for a connection: plain TCP where the application encrypts itself (``exempt``)."""
+        return Security(edo=self.edo, dialect=self.dialect) if self.exempt else self
 
     @property
     def agrees(self) -> bool:

@@ -69,6 +69,8 @@ class Agreed(Handshake):
         self.falls_through = True
         self.prefer = security.policy == "prefer"
         self.eno_due = True
+        # The ENO options of the two SYNs; none in placement compact.
+        self.eno = self.peer_eno = b""
         self.next_deadline = None
         # Every variant of our SYN or SYN-ACK, each once, and the peer's as it came.
         self.sent: list[Sighting] = []
@@ -290,6 +292,9 @@ class Agreed(Handshake):
         facts.mac = None if mac is None else mac.name
         facts.cipher = None if suite.cipher == NO_CIPHER else CIPHERS[suite.cipher].name
         facts.group = GROUPS[group].name
+        facts.is_a = self.is_a
+        if self.peer_eno:
+            facts.eno = (self.eno, self.peer_eno) if self.is_a else (self.peer_eno, self.eno)
         facts.session_id = schedule.session.hex()
         log_keys(flow, schedule, suite, agreement.flags, 0, is_a=self.is_a)
         rekeying = Rekeying(schedule, group, is_a=self.is_a, random=flow.stack.random)

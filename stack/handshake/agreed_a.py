@@ -74,7 +74,7 @@ class AgreedA(CrossingA):
             demanded=self.demanded,
         )
         self._offered_eos = False
-        self._peer_eno = b""
+        self.peer_eno = b""
         payload = oob_payload(cut(MessageKind.HELLO, self.agreement.hello), MOST_WITH_MESSAGE)
         config = flow.connection.config
         limit = min(_OUT_OF_BAND_LIMIT, config.mtu - config.ip_header - 24)
@@ -151,8 +151,8 @@ class AgreedA(CrossingA):
             flow.deliver(segment, number, None, now, payload=False)
 
     def crossed_hello(self, segment: Segment, number: int, now: float) -> None:
-        self._peer_eno = segment.options.eno or b""
-        self.facts.peer_aware = parse(self._peer_eno).aware
+        self.peer_eno = segment.options.eno or b""
+        self.facts.peer_aware = parse(self.peer_eno).aware
         self.seen = of_segment(segment)
         self.flow.deliver(segment, number, None, now, payload=False)
         if not self.flow.over:
@@ -210,7 +210,7 @@ class AgreedA(CrossingA):
                 self.stage = Stage.HELLO_SENT
                 self.give_up(errno.EPROTO, missing, now)
             return
-        self._peer_eno = options.eno or b""
+        self.peer_eno = options.eno or b""
         outcomes = self._outcomes(messages, segment.seq)
         if outcomes is None:
             return
@@ -305,7 +305,7 @@ class AgreedA(CrossingA):
         """What the whole messages of one segment lead to; None, and it is dropped, where one cannot be parsed."""
         outcomes: list[Outcome] = []
         for kind, octets in messages:
-            outcome = self.agreement.take(kind, octets, peer_isn=irs, peer_eno=self._peer_eno)
+            outcome = self.agreement.take(kind, octets, peer_isn=irs, peer_eno=self.peer_eno)
             if outcome.kind is OutcomeKind.malformed:
                 self.malformed(kind)
                 return None

@@ -71,7 +71,7 @@ class AgreedB(RoleB):
         self.eno = syn_ack_option(security.application_aware)
         self.facts.peer_aware = parse(syn.eno or b"").aware
         self.eno_due = True
-        self._peer_eno = syn.eno or b""
+        self.peer_eno = syn.eno or b""
         self.seen = seen
         self._peer_mss = syn.mss or 536
         self._random = random
@@ -114,7 +114,7 @@ class AgreedB(RoleB):
             isn=connection.iss & 0xFFFFFFFF,
             eno=self.eno,
             peer_isn=connection.irs & 0xFFFFFFFF,
-            peer_eno=self._peer_eno,
+            peer_eno=self.peer_eno,
         )
 
     # --- out ---------------------------------------------------------------------------------------------

@@ -251,6 +251,15 @@ class SocketBase:
         except TcpError as error:
             raise SocketError(errno.EOPNOTSUPP, str(error.strerror)) from None
 
+    def vouch(self) -> None:
+        """The peer is authenticated (``Attempt.vouch``). Raises ENOTCONN, EOPNOTSUPP where there is no session."""
+        if self._attempt is None:
+            raise SocketError(errno.ENOTCONN)
+        try:
+            self._attempt.vouch()
+        except TcpError as error:
+            raise SocketError(errno.EOPNOTSUPP, str(error.strerror)) from None
+
     def report(self) -> dict[str, object]:
         """The line of a finished connection, as it is now. Raises ENOTCONN."""
         if self._attempt is None:

@@ -10,6 +10,8 @@ from ..events import TcpError
 from ..ip import address_text
 from ..states import State
 from .base import BUFFERS, Phase
+from .eno import NAMES as ENO
+from .eno import SETTABLE, TOLD, asked, changed, told
 from .errors import SocketError
 from .extended import edo_asked, with_edo
 from .info import packed
@@ -35,6 +37,7 @@ from .numbers import (
     SO_ERROR,
     SOL_SOCKET,
     TCP_CORK,
+    TCP_ENO_TEP_MANDATORY,
     TCP_EXT_DATA_OFFSET,
     TCP_INFO,
     TCP_MAXSEG,
@@ -42,7 +45,7 @@ from .numbers import (
 )
 from .opening import Opening, socket_error
 from .readiness import Blocked, Event
-from .values import Value
+from .values import Value, integer
 
 # Setting these sends what was held back by MSG_MORE.
 _PUSHING: Final = ((IPPROTO_TCP, TCP_NODELAY), (IPPROTO_TCP, TCP_CORK))
@@ -327,6 +330,9 @@ class SocketCore(Opening):
         if (level, name) == (IPPROTO_TCP, TCP_EXT_DATA_OFFSET):
             self.set_protection(with_edo(self.protection, value, self.stack.edo.dialect))
             return
+        if level == IPPROTO_TCP and name in ENO:
+            self._set_eno(name, value)
+            return
         self.settings.set(level, name, value)
         if self._listener is not None:
             self._listener.config = self.settings.config()
@@ -337,6 +343,19 @@ class SocketCore(Opening):
                 # It pushes what a cork holds back, too.
                 self._attempt.flow.connection.hurry()
             self._attempt.configure(self.settings.config())
+
+    def _set_eno(self, name: int, value: Value) -> None:
+        """An option of TCP-ENO; to insist on a TEP where the connection is plain already is to end it."""
+        if name not in SETTABLE:
+            raise SocketError(errno.ENOPROTOOPT)
+        plain = self._attempt is not None and self._attempt.security()["mode"] == "none"
+        if name == TCP_ENO_TEP_MANDATORY and plain and self._phase is Phase.CONNECTED and integer(value):
+            assert self._attempt is not None
+            self._attempt.abort()
+            self._error = errno.ECONNABORTED
+            self._phase = Phase.OVER
+            return
+        self.set_protection(changed(self.protection, name, value))
 
     def getsockopt(self, level: int, name: int, now: float) -> Value:
         """What an option is: a number, or octets (SO_LINGER, TCP_INFO, TCP_CONGESTION). Raises ENOPROTOOPT."""
@@ -355,6 +374,10 @@ class SocketCore(Opening):
         elif level == IPPROTO_TCP:
             if name == TCP_EXT_DATA_OFFSET:
                 return edo_asked(self.protection)
+            if name in SETTABLE:
+                return asked(self.protection, name, listening=self._listener is not None)
+            if name in TOLD:
+                return told(self._attempt, name)
             if name == TCP_INFO:
                 return packed(self.info())
             if name == TCP_MAXSEG:

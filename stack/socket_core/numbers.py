@@ -65,6 +65,19 @@ TCP_INQ: Final = 36
 TCP_CM_INQ: Final = TCP_INQ
 # Of a prototype of EDO.
 TCP_EXT_DATA_OFFSET: Final = 44
+# TCP-ENO (draft-ietf-tcpinc-api-06 names them and has no numbers: these are ours).
+TCP_ENO_ENABLED: Final = 0x4500
+TCP_ENO_SESSID: Final = 0x4501
+TCP_ENO_NEGTEP: Final = 0x4502
+TCP_ENO_TEPS: Final = 0x4503
+TCP_ENO_SELF_GOPT: Final = 0x4504
+TCP_ENO_PEER_GOPT: Final = 0x4505
+TCP_ENO_AA_MANDATORY: Final = 0x4506
+TCP_ENO_TEP_MANDATORY: Final = 0x4507
+TCP_ENO_ROLE: Final = 0x4508
+TCP_ENO_SELF_NAME: Final = 0x4509
+TCP_ENO_PEER_NAME: Final = 0x450A
+TCP_ENO_TRANSCRIPT: Final = 0x450B
 # FreeBSD's options that Linux has not: KEEPINIT has its number there, NOOPT's is another option's here.
 TCP_KEEPINIT: Final = 128
 TCP_NOOPT: Final = 136

@@ -166,6 +166,10 @@ class Socket(OctetSocket):
         """Have new keys agreed on (``Attempt.rekey``). Raises ENOTCONN, or EOPNOTSUPP where that cannot be."""
         self._at_once(lambda _: self._core.rekey())
 
+    def vouch(self) -> None:
+        """The peer is authenticated (``Attempt.vouch``). Raises ENOTCONN, EOPNOTSUPP where there is no session."""
+        self._at_once(lambda _: self._core.vouch())
+
     def report(self) -> dict[str, object]:
         """The line of a finished connection, as it is now. Raises ENOTCONN."""
         return self._at_once(lambda _: self._core.report())
