@@ -333,9 +333,15 @@ class Calls(Polling):
     def _setsockopt(self, call: CallSpec, resolver: Resolver) -> Try:
         level, name = resolver.number(call.arguments[1]), resolver.number(call.arguments[2])
         value = resolver.option_value(call.arguments[3])
+        signs = str(call.arguments[2]) == "TCP_MD5SIG"
 
         def attempt() -> Done:
-            _core(self._socket_of(call, resolver)).setsockopt(level, name, value)
+            core = _core(self._socket_of(call, resolver))
+            if signs:
+                # FreeBSD's is a switch; the keys are setkey's.
+                core.set_protection(self.machine.signing(resolver.place) if value else Security())
+            else:
+                core.setsockopt(level, name, value)
             return Done(0)
 
         return attempt

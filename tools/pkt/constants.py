@@ -69,7 +69,7 @@ _MORE: Final = {
 }
 # Some numbers have two names, of which errno.errorcode knows one.
 _ERRORS: Final = {name: value for name, value in vars(errno).items() if name.startswith("E")}
-_FREEBSD: Final = {"O_NONBLOCK": 4}
+_FREEBSD: Final = {"O_NONBLOCK": 4, "TCP_MD5SIG": 0x10}
 # What code between %{ and }% may name everywhere.
 INFO: Final = {
     "TCP_ESTABLISHED": 1,
@@ -136,7 +136,7 @@ NOT_THERE: Final = {
     "SCM_TIMESTAMPING": _TIMESTAMPING,
     "TCP_FUNCTION_BLK": "TCP_FUNCTION_BLK",
     "TCP_REMOTE_UDP_ENCAPS_PORT": "encapsulation in UDP",
-    "TCP_MD5SIG": "TCP_MD5SIG",
+    "TCP_MD5SIG": "TCP_MD5SIG with a key (a switch in FreeBSD's scripts, whose keys are setkey's)",
     "IPPROTO_MPTCP": "MPTCP",
     "IPPROTO_UDP": "UDP",
     "IPPROTO_SCTP": "SCTP",

@@ -22,7 +22,7 @@ _DEFINE = re.compile(r"^\s*--define=([A-Za-z_][A-Za-z0-9_]*)=(`[^`]*`|\"[^\"]*\"
 class Header:
     """What the option lines say. Sizes in octets, ``tolerance`` in seconds, ``tick`` seconds (0: not looked at).
 
-    ``strict``: an expected segment is one segment, however long it is.
+    ``strict``: an expected segment is one segment, however long it is. ``md5_secret``: what makes ``md5 valid``.
     """
 
     family: int = AF_INET
@@ -37,6 +37,7 @@ class Header:
     connect_port: int = 8080
     profile: str | None = None
     edo_pad: int | None = None
+    md5_secret: bytes = b""
     strict: bool = False
 
     @property
@@ -91,6 +92,12 @@ def _strict(header: Header, _value: str) -> Header:
     return replace(header, strict=True)
 
 
+def _secret(header: Header, value: str) -> Header:
+    if not value:
+        raise ValueError("a secret of 1 octet or more")
+    return replace(header, md5_secret=value.encode())
+
+
 def _percent(header: Header, value: str) -> Header:
     """Virtual time is exact: a share of an interval adds nothing to the tolerance."""
     float(value)
@@ -119,6 +126,7 @@ _OPTIONS: Final[dict[str, _Taker]] = {
     "edo_pad": _number("edo_pad"),
     "tolerance_percent": _percent,
     "strict_segments": _strict,
+    "tcp_md5_secret": _secret,
     # Where the script runs, and how much it says: nothing here depends on it.
     "define": _nothing,
     "tcp_ts_ecr_scaled": _nothing,
@@ -149,7 +157,6 @@ _REFUSED: Final = {
     "udp_encapsulation": "encapsulation in UDP",
     "udp_src_port": "encapsulation in UDP",
     "udp_dst_port": "encapsulation in UDP",
-    "tcp_md5_secret": "keys of TCP-MD5",
 }
 
 

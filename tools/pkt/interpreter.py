@@ -16,7 +16,7 @@ from stack.socket_core import Blocked
 from stack.socket_core.info import information
 from stack.states import State
 
-from . import constants, evaluate, fastopen, icmp, matching, settings, shell
+from . import constants, evaluate, fastopen, icmp, matching, setkey, settings, shell
 from .calls import Calls
 from .evaluate import AssertionFalse, CodeRefused
 from .faults import Failed, Place, Refused
@@ -64,7 +64,7 @@ class Interpreter:
         if self.header.edo_pad is not None:
             dialect = replace(dialect, data_padding=self.header.edo_pad)
         local, remote = self.header.ends
-        self.machine = Machine(local, remote, self.config, dialect, self.header.mss)
+        self.machine = Machine(local, remote, self.config, dialect, self.header.mss, self.header.md5_secret)
         self.machine.on_step = self._retry
         fastopen.prepare(self.machine.stack, profile.fast_open_tag, profile.fast_open_key)
         ground = Ground(self.header.family, local, remote, self.header.bind_port, self.header.connect_port)
@@ -96,6 +96,10 @@ class Interpreter:
                 self._check_code(action, event.place)
             elif isinstance(action, IcmpSpec):
                 self._check_icmp(action, event.place)
+            elif not self.header.md5_secret and any(
+                option.word == "md5" and option.numbers for option in action.options or ()
+            ):
+                raise Refused(event.place, "md5 valid and md5 invalid need --tcp_md5_secret")
             elif action.inbound:
                 try:
                     build(action.options or (), self.machine.dialect)
@@ -333,6 +337,8 @@ class Interpreter:
                 self.config = settings.apply(meaning, self.config)
                 self.machine.configure(self.config)
                 fastopen.obey(meaning.name, meaning.value, self.machine.stack)
+            elif isinstance(meaning, setkey.SetKey):
+                self.machine.md5_keys.obey(meaning)
             elif isinstance(meaning, shell.Forget):
                 self.machine.stack.peers.forget()
             elif isinstance(meaning, shell.Pacing):

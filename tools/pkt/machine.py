@@ -13,11 +13,14 @@ from stack.config import TcpConfig
 from stack.host import Stack
 from stack.ip import address_octets
 from stack.owner import Owner
+from stack.security import Security
 from stack.states import State
 
 from . import icmp
 from .conversation import Conversation
+from .faults import Place
 from .segments import ECN_BITS, Ends, Segment, divided, read_tcp, tcp_packet
+from .setkey import Associations
 from .syntax import IcmpSpec, IpInfo, TcpSpec
 
 # The virtual clock's reading when a script begins, seconds.
@@ -33,11 +36,22 @@ class Machine:
     """A stack at ``local``, with the script's peer at ``remote`` (addresses in text form).
 
     ``cut``: a longer payload of the script arrives in segments of so many octets (0: as one segment), all in the
-    same moment, as a network card hands them over that has put them together.
+    same moment, as a network card hands them over that has put them together. ``md5_secret`` makes the peer's
+    digests of TCP-MD5 and tells the stack's.
     """
 
-    def __init__(self, local: str, remote: str, config: TcpConfig, dialect: Dialect, cut: int = 0) -> None:
+    def __init__(
+        self,
+        local: str,
+        remote: str,
+        config: TcpConfig,
+        dialect: Dialect,
+        cut: int = 0,
+        md5_secret: bytes = b"",
+    ) -> None:
         self.cut = cut
+        self.md5_secret = md5_secret
+        self.md5_keys = Associations()
         self.local = address_octets(local)
         self.remote = address_octets(remote)
         self.dialect = dialect
@@ -66,7 +80,7 @@ class Machine:
             if not packets:
                 return
             for packet in packets:
-                segment = read_tcp(bytes(packet), self.dialect, self.now)
+                segment = read_tcp(bytes(packet), self.dialect, self.now, self.md5_secret)
                 if segment is not None:
                     self.sent.append(segment)
 
@@ -156,7 +170,8 @@ class Machine:
         conversation = self._for(spec.ports)
         tos, ttl, flow_label = _header(spec.ip)
         segment = conversation.inbound(spec, tos, ttl, flow_label)
-        self.receive(*(tcp_packet(part, self.dialect) for part in divided(segment, self.cut)))
+        parts = divided(segment, self.cut)
+        self.receive(*(tcp_packet(part, self.dialect, self.md5_secret) for part in parts))
 
     def inject_icmp(self, spec: IcmpSpec) -> None:
         """Send the stack an ICMP message about one of its segments; raises IcmpUnknown."""
@@ -170,6 +185,10 @@ class Machine:
     def configure(self, config: TcpConfig) -> None:
         """Settings of what begins from now on."""
         self.stack.configure(config)
+
+    def signing(self, place: Place) -> Security:
+        """TCP-MD5 under the keys of setkey; Refused where there are none."""
+        return self.md5_keys.security(self.local, self.remote, self.dialect, place)
 
     def count(self, state: str) -> int:
         """How many connections are in a state of RFC 9293, by its name with underscores."""

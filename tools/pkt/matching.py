@@ -72,6 +72,8 @@ def _option_difference(
             # A digest or cookie that the script does not give is whatever it is; a request for one has none.
             if wanted.word != "md5" and found.octets is not None:
                 return "Fast Open cookie"
+            if wanted.numbers and wanted.numbers != found.numbers:
+                return "TCP-MD5 digest"
         elif octets.encode(wanted, dialect) != octets.encode(found, dialect):
             return "options"
     return None

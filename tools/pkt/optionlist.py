@@ -55,7 +55,7 @@ def _option(scanner: Scanner) -> Opt:
     if word in {"FO", "FOEXP", "exp-FO"}:
         return Opt("FO" if word == "FO" else "FOEXP", octets=_hex(scanner))
     if word == "md5" and (validity := scanner.accept_word("valid", "invalid")) is not None:
-        scanner.refuse(f"not supported: md5 {validity}")
+        return Opt(word, (int(validity == "valid"),))
     if word in {"md5", "eno"}:
         return Opt(word, octets=_hex(scanner))
     if word == "ao":

@@ -8,7 +8,7 @@ from struct import Struct
 from edo.codepoints import Dialect
 from stack.checksum import checksum, pseudo_header_sum
 
-from . import octets
+from . import digests, octets
 from .packets import AE, show_flags
 from .syntax import Ecn, Opt, show_options
 
@@ -88,8 +88,8 @@ class Segment:
         return " ".join(parts)
 
 
-def tcp_packet(segment: Segment, dialect: Dialect) -> bytes:
-    """The packet of a segment, its payload zeros; raises OptionFault."""
+def tcp_packet(segment: Segment, dialect: Dialect, md5_secret: bytes = b"") -> bytes:
+    """The packet of a segment, its payload zeros; raises OptionFault. ``md5_secret`` is for digests not given."""
     inside, behind = octets.build(segment.options, dialect)
     ends = segment.ends
     words = (20 + len(inside)) // 4
@@ -109,6 +109,7 @@ def tcp_packet(segment: Segment, dialect: Dialect) -> bytes:
         + behind
         + bytes(segment.length)
     )
+    tcp = digests.filled(tcp, segment.options, ends.source, ends.destination, md5_secret)
     total = checksum(tcp, initial=pseudo_header_sum(ends.source, ends.destination, len(tcp)))
     tcp = tcp[:16] + total.to_bytes(2) + tcp[18:]
     return ip_packet(
@@ -122,8 +123,8 @@ def tcp_packet(segment: Segment, dialect: Dialect) -> bytes:
     )
 
 
-def read_tcp(packet: bytes, dialect: Dialect, time: float) -> Segment | None:
-    """Read a packet that the stack sent; None where it is not TCP."""
+def read_tcp(packet: bytes, dialect: Dialect, time: float, md5_secret: bytes = b"") -> Segment | None:
+    """Read a packet that the stack sent; None where it is not TCP. ``md5_secret`` tells digests apart."""
     if packet[0] >> 4 == 4:
         start = (packet[0] & 15) * 4
         protocol, tos, ttl, flow = packet[9], packet[1], packet[8], 0
@@ -141,6 +142,7 @@ def read_tcp(packet: bytes, dialect: Dialect, time: float) -> Segment | None:
     area = tcp[20:data_offset]
     end = data_offset if bits & 2 else octets.header_end(area, data_offset, len(tcp), dialect)
     inside = octets.without_padding(octets.decode(area, dialect))
+    inside = digests.judged(inside, tcp, source, destination, md5_secret)
     return Segment(
         Ends(source, source_port, destination, destination_port),
         seq,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stack.socket_core.info import STATES
 
-from . import evaluate
+from . import evaluate, setkey
 from .faults import Place, Refused
 
 
@@ -79,7 +79,7 @@ class BeginCount:
     place: Place
 
 
-Meaning = Counted | BeginCount | Sysctl | StateCount | DropState | Pacing | Forget | StateSeen
+Meaning = Counted | BeginCount | Sysctl | StateCount | DropState | Pacing | Forget | StateSeen | setkey.SetKey
 
 _ARITHMETIC = re.compile(r"\$\(\(([0-9+*/ ()-]+)\)\)")
 _REDIRECT = re.compile(r"\s+(?:[012&]?>{1,2}\s*(?:/dev/null|&[12])|</dev/null)")
@@ -96,7 +96,7 @@ _SET_KEY = re.compile(r"(?:if \[ ! -e \./setkey \] ?; ?then cc -o setkey setkey\
 _RESTORE = re.compile(r"/tmp/sysctl_restore_\S*")
 # Commands without an effect on a stack that is made anew for every script and whose link is no device.
 _WITHOUT_EFFECT = re.compile(
-    r"(?:true|:|sync|set\s+-\w+|ethtool\s+-K\s.*|kldload\s+(?:-n\s+)?cc_(?:newreno|cubic)"
+    r"(?:true|:|sync|set\s+-\w+|ethtool\s+-K\s.*|kldload\s+(?:-n\s+)?(?:cc_(?:newreno|cubic)|tcpmd5|ipsec)"
     r"|tc\s+qdisc\s+del(?:ete)?\s+[^|;]*)(?:\s*\|\|\s*(?:true|:))?$"
 )
 _QUEUE = re.compile(
@@ -125,6 +125,9 @@ def read(text: str, place: Place, folder: Path, *, depth: int = 0) -> list[Meani
     """What a line means, files that it names beside the script included; raises Refused by name."""
     meanings: list[Meaning] = []
     joined = text.replace("\\\n", " ")
+    if (keys := setkey.find(joined)) is not None:
+        before = read(joined[: keys.start()], place, folder, depth=depth)
+        return [*before, *setkey.read(keys, place), *read(joined[keys.end() :], place, folder, depth=depth)]
     if _SET_KEY.match(joined.strip()) is not None:
         return [Sysctl(place, "net.inet.tcp.fastopen.setkey", "00" * 16)]
     for part in _SEPARATOR.split(joined):

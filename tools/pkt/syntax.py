@@ -126,7 +126,8 @@ Expression = Anything | Integer | Name | Text | Items | Struct | Apply
 class Opt:
     """A TCP option: its word in scripts, the numbers behind it, octets where they are given in hexadecimal.
 
-    ``any_value`` is ``TS val ...``; ``plain_echo`` is ``ecr N!``, a number that is not translated.
+    The number of ``md5`` is 1 for a valid digest, 0 for another. ``any_value`` is ``TS val ...``; ``plain_echo`` is
+    ``ecr N!``, a number that is not translated.
     """
 
     word: str
@@ -148,6 +149,8 @@ class Opt:
             return f"exp 0x{self.numbers[0]:04x}{' ' + self.octets.hex() if self.octets else ''}"
         if self.word == "ao":
             return f"ao {self.numbers[0]} {self.numbers[1]} {(self.octets or b'').hex()}"
+        if self.word == "md5" and self.numbers:
+            return f"md5 {'valid' if self.numbers[0] else 'invalid'}"
         parts = [self.word, *map(str, self.numbers)]
         if self.octets:
             parts.append(self.octets.hex())

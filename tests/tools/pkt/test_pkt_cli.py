@@ -12,7 +12,7 @@ from tools.cli.main import app
 
 GOOD = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 close(3) = 0\n"
 BAD = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 close(3) = -1 EBADF\n"
-UNKNOWN = "0 `setkey -F`\n"
+UNKNOWN = "0 `setkey -D`\n"
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_lines_without_a_meaning_here(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("setkey -F", "setkey"),
+        ("setkey -D", "setkey"),
         ("rm -rf /", "rm"),
         ("sysctl net.a", "asks for"),
         ("sysctl -a", "'-a'"),
