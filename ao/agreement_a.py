@@ -13,6 +13,7 @@ from .octets import Random
 from .outcome import NotAgreed, Outcome, OutcomeKind
 from .role import FROM_EITHER, IGNORED, Ends, Refusal, Role, check_copies, refuse, refused
 from .schedule import Schedule
+from .sessions import Session
 from .suite import Suite
 
 
@@ -27,15 +28,16 @@ class AgreementA(Role):
     """The active opener's part: it has made its hello, and takes an answer.
 
     ``isn`` is S_A (32 bits), ``eno`` the whole TCP-ENO option of the SYN, ``suites`` and ``groups`` (codes) are in
-    order of preference; the share sent is of the first group; ``tickets`` (16 octets each) go with it. ``flags``
-    are this side's permissions, and, once there are keys, those of both sides; ``demanded`` are those that B has
-    to give. ``random`` is called for the hello's 32 octets, then for the share, and again for the share of a second
-    hello. Raises ValueError for an empty list and for what is not available.
+    order of preference; the share sent is of the first group. ``sessions`` are offered by their tickets, and
+    without ``fresh`` no share goes with them. ``flags`` are this side's permissions, and, once there are keys,
+    those of both sides; ``demanded`` are those that B has to give. ``random`` is called for the hello's 32 octets,
+    then for the share, and again for the share of a second hello. Raises ValueError for an empty list and for what
+    is not available.
 
     ``hello`` is the first hello; ``sending`` is the message to be repeated until B answers, with its kind.
     """
 
-    __slots__ = ("_entries", "_isn", "_sent", "_state", "hello", "sending")
+    __slots__ = ("_entries", "_isn", "_sent", "_sessions", "_state", "hello", "sending")
 
     def __init__(
         self,
@@ -46,24 +48,21 @@ class AgreementA(Role):
         groups: Sequence[int],
         flags: int,
         random: Random,
-        tickets: Sequence[bytes] = (),
+        sessions: Sequence[Session] = (),
+        fresh: bool = True,
         demanded: int = 0,
     ) -> None:
         super().__init__(suites, groups, flags, random, demanded)
         self._isn = isn
-        fresh = random(32)
-        self._own = GROUPS[groups[0]].generate(random)
-        self._sent = Hello(
-            self.flags,
-            fresh,
-            isn,
-            eno,
-            self._suites,
-            self._groups,
-            groups[0],
-            self._own.public,
-            tuple(tickets),
-        )
+        self._sessions = tuple(sessions)
+        octets = random(32)
+        group, share = NO_GROUP, b""
+        if fresh or not sessions:
+            group = groups[0]
+            self._own = GROUPS[group].generate(random)
+            share = self._own.public
+        tickets = tuple(session.ticket for session in sessions)
+        self._sent = Hello(self.flags, octets, isn, eno, self._suites, self._groups, group, share, tickets)
         self.hello = self._sent.encode()
         self.sending: tuple[MessageKind, bytes] = (MessageKind.HELLO, self.hello)
         self._entries: list[tuple[MessageKind, bytes]] = [self.sending]
@@ -91,27 +90,44 @@ class AgreementA(Role):
 
     def _take_answer(self, answer: Message, octets: bytes, ends: Ends) -> Outcome:
         assert isinstance(answer, Answer)
-        own = self._own
-        assert own is not None
         if answer.version != VERSION:
             raise Refusal(RefuseReason.VERSION)
         check_copies(answer, ends)
         self._check_flags(answer.flags)
         if answer.suite not in self._suites:
             raise Refusal(RefuseReason.SUITE)
-        if answer.group not in (self._sent.group, NO_GROUP):
+        if self._own is not None and answer.group not in (self._sent.group, NO_GROUP):
             raise Refusal(RefuseReason.GROUP)
-        if answer.group == NO_GROUP or answer.ticket_index != NO_TICKET:
-            raise Refusal(RefuseReason.SHARE)
-        try:
-            secret = own.secret(answer.share)
-        except BadShare:
-            raise Refusal(RefuseReason.SHARE) from None
+        session = self._session(answer.ticket_index)
+        secret = b"" if session is None else session.resume
+        own = self._own
+        if own is None:
+            # Without a share of ours there is none of B's, and then there has to be a session.
+            if answer.group != NO_GROUP or answer.share or session is None:
+                raise Refusal(RefuseReason.SHARE)
+            group = session.group
+        else:
+            if answer.group == NO_GROUP:
+                raise Refusal(RefuseReason.SHARE)
+            group = answer.group
+            try:
+                secret += own.secret(answer.share)
+            except BadShare:
+                raise Refusal(RefuseReason.SHARE) from None
         self._schedule = Schedule.from_messages([*self._entries, (MessageKind.ANSWER, octets)], secret)
         self._own = None
-        self._settle(answer.suite, answer.group, answer.flags)
+        self.resumed = session
+        self._settle(answer.suite, group, answer.flags)
         self._state = _State.KEYS
         return Outcome(OutcomeKind.keys)
+
+    def _session(self, index: int) -> Session | None:
+        """The session that B took, by its place in the hello."""
+        if index == NO_TICKET:
+            return None
+        if index >= len(self._sent.tickets):
+            raise Refusal(RefuseReason.SHARE)
+        return self._sessions[index]
 
     def _take_retry(self, retry: Message, octets: bytes, ends: Ends) -> Outcome:
         assert isinstance(retry, Retry)

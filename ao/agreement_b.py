@@ -8,11 +8,12 @@ from enum import Enum
 from typing import Final
 
 from .groups import GROUPS, BadShare
-from .messages import NO_GROUP, VERSION, Answer, Hello, Message, MessageKind, Refuse, RefuseReason, Retry
+from .messages import NO_GROUP, NO_TICKET, VERSION, Answer, Hello, Message, MessageKind, Refuse, RefuseReason, Retry
 from .octets import Random
 from .outcome import NotAgreed, Outcome, OutcomeKind
 from .role import FROM_EITHER, IGNORED, Ends, Refusal, Role, check_copies, refuse, refused
 from .schedule import Schedule
+from .sessions import Session
 from .suite import Suite
 
 
@@ -28,14 +29,24 @@ class AgreementB(Role):
 
     ``suites`` and ``groups`` (codes) are what it accepts; A's order decides unless ``own_order``. ``flags`` are
     this side's permissions and, once answered, those of both sides; ``demanded`` are those that A has to give.
-    ``random`` is called when a hello is accepted: for the answer's 32 octets, then for the share. Raises ValueError
-    for an empty list and for what is not available.
+    ``find`` gives the session of a ticket that can be taken. ``random`` is called when a hello is accepted: for the
+    answer's 32 octets, then for the share. Raises ValueError for an empty list and for what is not available.
 
     ``sending`` is the message to be repeated until A has gone on, with its kind: the retry, then the answer. While
     A is ``unproven``, so that anybody may have sent the hello, a group whose shares cost much is refused (5).
     """
 
-    __slots__ = ("_entries", "_first", "_own_order", "_peer_share", "_state", "answer", "sending", "unproven")
+    __slots__ = (
+        "_entries",
+        "_find",
+        "_first",
+        "_own_order",
+        "_peer_share",
+        "_state",
+        "answer",
+        "sending",
+        "unproven",
+    )
 
     def __init__(
         self,
@@ -45,6 +56,7 @@ class AgreementB(Role):
         flags: int,
         random: Random,
         own_order: bool = False,
+        find: Callable[[bytes], Session | None] = lambda _ticket: None,
         demanded: int = 0,
     ) -> None:
         super().__init__(suites, groups, flags, random, demanded)
@@ -52,6 +64,7 @@ class AgreementB(Role):
         self.sending: tuple[MessageKind, bytes] | None = None
         self.unproven = False
         self._own_order = own_order
+        self._find = find
         self._first: Hello | None = None
         self._entries: list[tuple[MessageKind, bytes]] = []
         self._peer_share = b""
@@ -100,6 +113,12 @@ class AgreementB(Role):
             raise Refusal(RefuseReason.SHARE)
         if hello.group not in (NO_GROUP, *hello.groups):
             raise Refusal(RefuseReason.GROUP)
+        if hello.group in (NO_GROUP, *self._groups):
+            for index, ticket in enumerate(hello.tickets):
+                session = self._find(ticket)
+                if session is not None:
+                    self._entries.append((MessageKind.HELLO, octets))
+                    return self._answer(hello, suite, ends, session, index)
         group = self._choose_group(hello)
         self._entries.append((MessageKind.HELLO, octets))
         if group == hello.group:
@@ -143,19 +162,24 @@ class AgreementB(Role):
             raise Refusal(RefuseReason.GROUP)
         return group
 
-    def _answer(self, hello: Hello, suite: Suite, ends: Ends) -> Outcome:
-        if self.unproven and GROUPS[hello.group].costly:
-            raise Refusal(RefuseReason.POLICY)
-        fresh = self._random(32)
-        try:
-            self._own = GROUPS[hello.group].respond(self._random, hello.share)
-        except BadShare:
-            raise Refusal(RefuseReason.SHARE) from None
-        self.answer = Answer(self.flags, fresh, ends.isn, ends.eno, suite, hello.group, self._own.public).encode()
+    def _answer(
+        self, hello: Hello, suite: Suite, ends: Ends, session: Session | None = None, index: int = NO_TICKET
+    ) -> Outcome:
+        self.resumed = session
+        fresh, share, group = self._random(32), b"", hello.group
+        if group != NO_GROUP:
+            if self.unproven and GROUPS[group].costly:
+                raise Refusal(RefuseReason.POLICY)
+            try:
+                self._own = GROUPS[group].respond(self._random, hello.share)
+            except BadShare:
+                raise Refusal(RefuseReason.SHARE) from None
+            share = self._own.public
+        self.answer = Answer(self.flags, fresh, ends.isn, ends.eno, suite, group, share, index).encode()
         self.sending = (MessageKind.ANSWER, self.answer)
         self._entries.append(self.sending)
         self._peer_share = hello.share
-        self._settle(suite, hello.group, hello.flags)
+        self._settle(suite, group if session is None or group != NO_GROUP else session.group, hello.flags)
         self._state = _State.ANSWERED
         return Outcome(OutcomeKind.answer, reply=self.answer, reply_kind=MessageKind.ANSWER)
 
@@ -170,9 +194,12 @@ class AgreementB(Role):
         Raises NotAgreed while there is no answer, BadShare for a share whose fault only the computation shows.
         """
         if self._schedule is None:
-            if self._own is None or not self.answered:
+            if (self._own is None and self.resumed is None) or not self.answered:
                 raise NotAgreed("there are no keys")
-            self._schedule = Schedule.from_messages(self._entries, self._own.secret(self._peer_share))
+            secret = b"" if self.resumed is None else self.resumed.resume
+            if self._own is not None:
+                secret += self._own.secret(self._peer_share)
+            self._schedule = Schedule.from_messages(self._entries, secret)
             self._own = None
         return self._schedule
 

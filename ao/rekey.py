@@ -13,6 +13,7 @@ from .octets import Random
 from .outcome import NotAgreed, Outcome, OutcomeKind
 from .reasons import AoDrop
 from .schedule import Schedule
+from .sessions import Session
 
 _IGNORED: Final = Outcome(OutcomeKind.ignored)
 _MALFORMED: Final = Outcome(OutcomeKind.malformed, drop=AoDrop.ke_malformed)
@@ -160,6 +161,12 @@ class Rekeying:
         self._schedule = Schedule.rekeyed(session, self._chain, rekey, answer, secret)
         self._chain = self._schedule.chain
         self.newest += 1
+
+    def session(self) -> Session:
+        """What both sides may keep for a later connection; raises NotAgreed once the first chain is gone."""
+        if self.newest or self.ended:
+            raise NotAgreed("the first keys are past")
+        return Session.of(self._chain, self._group)
 
     def schedule(self) -> Schedule:
         """Return the keys of generation ``newest``; wiping them is the caller's."""

@@ -23,6 +23,7 @@ from .octets import Random
 from .outcome import Outcome, OutcomeKind
 from .reasons import AoDrop
 from .schedule import Schedule
+from .sessions import Session
 from .suite import Suite
 
 IGNORED: Final = Outcome(OutcomeKind.ignored)
@@ -75,7 +76,10 @@ def _check_offer(suites: Sequence[Suite], groups: Sequence[int]) -> None:
 
 
 class Role:
-    """The offer, the peer's messages that stand, and the keys; the peer has to permit the flags ``demanded``."""
+    """The offer, the peer's messages that stand, and the keys; the peer has to permit the flags ``demanded``.
+
+    ``resumed`` is the session from which the keys come, None without one.
+    """
 
     __slots__ = (
         "_demanded",
@@ -87,6 +91,7 @@ class Role:
         "_suites",
         "flags",
         "group",
+        "resumed",
         "suite",
     )
 
@@ -104,6 +109,7 @@ class Role:
         self.flags = flags & Flag.KNOWN
         self._demanded = demanded
         self.suite: Suite | None = None
+        self.resumed: Session | None = None
         self.group: int | None = None
 
     def _parsed(self, kind: int, message: bytes, allowed: frozenset[MessageKind]) -> Message | Outcome:
@@ -140,6 +146,7 @@ class Role:
     def wipe(self) -> None:
         """Forget shares and keys; ``schedule`` raises NotAgreed from now on."""
         self._own = None
+        self.resumed = None
         if self._schedule is not None:
             self._schedule.wipe()
             self._schedule = None

@@ -28,6 +28,7 @@ class Facts:
         "peer_options",
         "placement",
         "requested",
+        "resumed",
         "session_id",
         "syn_eos",
     )
@@ -42,6 +43,8 @@ class Facts:
         self.cipher: str | None = None
         # How many times the keys were made anew; None where they were not agreed on.
         self.generation: int | None = None
+        # Whether the keys come from an earlier connection's; None where they were not agreed on.
+        self.resumed: bool | None = None
         self.session_id: str | None = None
         self.syn_eos: str | None = None
         # What a path did to our SYN or SYN-ACK, by the peer's report; None where there was none.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from .ip import address_text
 from .remembered import Remembered, Row
+from .tickets import Tickets
 
 # How long a listener does not wait for OOB segments of a prefix from which they did not come, seconds.
 OOB_MEMORY = 600.0
@@ -63,6 +64,7 @@ class Peers:
             "edo-damaged", _damage_row, _is, keep=EDO_DAMAGE_MAX
         )
         self._syn_eos: Remembered[bytes, None] = Remembered("syn-eos", _peer_row, _is)
+        self.tickets = Tickets()
         self.kinds: list[Remembered[Any, Any]] = [
             self._no_edo,
             self._no_eno,
@@ -73,6 +75,8 @@ class Peers:
             self._fast_open,
             self._no_fast_open,
             self._narrow,
+            self.tickets.offers,
+            self.tickets.takes,
         ]
 
     # --- what concerns all kinds -------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from .syneos import SynEos
 PROTECTIONS: Final = ("none", "md5", "ao", "ao-enc", "ao-dh", "ao-enc-dh")
 POLICIES: Final = ("require", "prefer", "never")
 PLACEMENTS: Final = ("auto", "syn", "late", "compact")
+RESUMES: Final = ("off", "plain", "fresh")
 CONFIRMS: Final = ("early", "wait")
 ORDERS: Final = ("peer", "own")
 SIMOPENS: Final = ("tiebreak", "off")
@@ -78,7 +79,8 @@ class Security:
     them, and ``cover_options`` False leaves options outside the MAC, both where the peer permits it too (§4 there);
     ``reports``: each side tells the other what it saw of its SYN; with ``strict_syn`` nothing is completed before
     the peer has, and what was altered of it ends the connection (profile.md §8). ``rekey``: when agreed keys are
-    made anew, None for never (profile.md §7).
+    made anew, None for never; ``resume``: whether sessions are kept and resumed, off, plain (without asymmetric
+    work) or fresh (with a share beside the ticket; profile.md §7).
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
     ignore (RFC 5925 §7.8). ``syn_eos``: SYN-EOS is used, or taken, in modes ``none``, ``ao`` and ``ao-enc``; it
     brings EDO with it, and the SYN offers EDO for the case that it fails only where ``edo`` is named as well; where
@@ -101,6 +103,7 @@ class Security:
     md5_keys: Md5Table | None = None
     accept_icmps: bool = False
     rekey: Renewal | None = RENEWAL
+    resume: str = "plain"
     syn_eos: SynEos | None = None
     application_aware: bool = False
     demand_aware: bool = False
@@ -163,6 +166,9 @@ class Security:
             raise ValueError("strict_syn: placement compact has no reports")
         if self.strict_syn and not (self.agrees and self.reports):
             raise ValueError("strict_syn: it needs agreed keys and reports")
+        _choice("resume", self.resume, RESUMES)
+        if self.resume != "plain" and not self.agrees:
+            raise ValueError(f"resume: protection {self.protect!r} agrees on no keys")
         if self.rekey != RENEWAL and not self.agrees:
             raise ValueError(f"rekey: protection {self.protect!r} agrees on no keys")
         if self.keys is not None:

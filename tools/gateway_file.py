@@ -45,6 +45,7 @@ _FORWARD_KEYS: Final = {
     "accept_icmps": bool,
     "rekey": str,
     "syn_eos": bool,
+    "resume": str,
     "strict_syn": bool,
 }
 _TYPES: Final = {str: "a string", list: "a list of strings", int: "a whole number", bool: "true or false"}
@@ -211,6 +212,7 @@ class _Reader:
                 accept_icmps=table.get("accept_icmps", False),
                 rekey=table.get("rekey"),
                 syn_eos=table.get("syn_eos", False),
+                resume=table.get("resume", "plain"),
                 strict_syn=table.get("strict_syn", False),
                 notice=self._notice,
             )

@@ -297,6 +297,7 @@ class Agreed(Handshake):
             facts.eno = (self.eno, self.peer_eno) if self.is_a else (self.peer_eno, self.eno)
         facts.session_id = schedule.session.hex()
         log_keys(flow, schedule, suite, agreement.flags, 0, is_a=self.is_a)
+        facts.resumed = not isinstance(agreement, CompactAgreement) and agreement.resumed is not None
         rekeying = Rekeying(schedule, group, is_a=self.is_a, random=flow.stack.random)
         schedule.wipe()
         return self.PROTECTION(GenerationRing(key), rekeying, flow.edo.dialect)
@@ -327,6 +328,9 @@ class Agreed(Handshake):
         agreement = self.agreement
         assert isinstance(protection, AgreedProtection)
         assert agreement.suite is not None
+        if self.security.resume != "off" and not isinstance(agreement, CompactAgreement):
+            session = protection.rekeying.session()
+            self.flow.stack.peers.tickets.keep(session, self.flow.key[2], is_a=self.is_a, now=now)
         self.after.begin(
             Renewer(
                 self.flow,

@@ -64,11 +64,17 @@ class AgreedA(CrossingA):
         self._placements = placements
         self._may_go_plain = self.prefer and plain_syn
         self.eno = syn_option(security.application_aware)
+        groups = tuple(GROUPS_BY_NAME[name].code for name in security.groups)
+        session = None
+        if security.resume != "off":
+            session = flow.stack.peers.tickets.offer(flow.key[2], groups, flow.stack.now)
         self.agreement = AgreementA(
             isn=flow.connection.iss,
             eno=self.eno,
             suites=security.agreed_suites,
-            groups=tuple(GROUPS_BY_NAME[name].code for name in security.groups),
+            groups=groups,
+            sessions=() if session is None else (session,),
+            fresh=security.resume == "fresh",
             flags=self.flags,
             random=random,
             demanded=self.demanded,

@@ -94,6 +94,7 @@ class AgreedB(RoleB):
                 self._extend = True
             else:
                 # An OOB whose hello would be refused is ignored; the refusal follows in ``late``.
+                self.release()
                 self.agreement = self._new_agreement()
 
     def _new_agreement(self) -> AgreementB:
@@ -103,6 +104,7 @@ class AgreedB(RoleB):
             flags=self.flags,
             random=self._random,
             own_order=self.security.order == "own",
+            find=self.find,
             demanded=self.demanded,
         )
 
@@ -264,7 +266,7 @@ class AgreedB(RoleB):
         if self.stage is Stage.SYN_TAKEN:
             self.stage = Stage.ANSWERED
             self.facts.mode = self.security.protect
-            self.flow.protection = AwaitingKeys(self._make_keys)
+            self.flow.protection = AwaitingKeys(self._make_keys, self.release)
             self.stop_repeating()
 
     def _without_eno(self, segment: Segment, number: int, key: Key | None, now: float) -> None:

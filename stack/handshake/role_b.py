@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ao.groups import BadShare
+from ao.agreement import Outcome
+from ao.groups import GROUPS_BY_NAME, BadShare
 from ao.keys import Key
 from ao.reasons import AoDrop
+from ao.sessions import Session
 from edo.fast import find_ao
 from edo.plan import Plan
 
@@ -28,11 +30,13 @@ class AwaitingKeys(Protection):
     So a flood of hellos from unproven addresses costs one key generation each and no more (profile.md §5).
     """
 
-    __slots__ = ("_make", "keyed")
+    __slots__ = ("_left", "_make", "keyed")
 
-    def __init__(self, make: Callable[[], AgreedProtection]) -> None:
+    def __init__(self, make: Callable[[], AgreedProtection], left: Callable[[], None] = lambda: None) -> None:
+        """``make`` computes the keys; ``left`` is called if the connection is forgotten before they serve."""
         super().__init__()
         self._make = make
+        self._left = left
         self.keyed: AgreedProtection | None = None
 
     def open(self, segment: Segment, number: int) -> Verdict:
@@ -49,6 +53,7 @@ class AwaitingKeys(Protection):
         sealer.seal(run, plan, room, out)
 
     def wipe(self) -> None:
+        self._left()
         if self.keyed is not None:
             self.keyed.wipe()
 
@@ -61,6 +66,30 @@ class RoleB(Agreed):
     def __init__(self, flow: Flow, security: Security, stage: Stage) -> None:
         super().__init__(flow, security, stage)
         self._syn_ack: Run | None = None
+        self._lent: Session | None = None
+
+    def find(self, ticket: bytes) -> Session | None:
+        """The session of a ticket that A offers, if this attempt may have it (profile.md §7)."""
+        if self.security.resume == "off":
+            return None
+        stack = self.flow.stack
+        groups = [GROUPS_BY_NAME[name].code for name in self.security.groups]
+        self._lent = stack.peers.tickets.take(ticket, groups, stack.now)
+        return self._lent
+
+    def release(self) -> None:
+        """What was lent to this attempt may be lent to another."""
+        if self._lent is not None:
+            self.flow.stack.peers.tickets.give_back(self._lent)
+            self._lent = None
+
+    def refused(self, outcome: Outcome, now: float) -> None:
+        self.release()
+        super().refused(outcome, now)
+
+    def go_plain(self, reason: str) -> None:
+        self.release()
+        super().go_plain(reason)
 
     def _make_keys(self) -> AgreedProtection:
         return self.make_keys(self.agreement)
@@ -79,6 +108,9 @@ class RoleB(Agreed):
             # A's probe at SEQ = S_A ends the handshake as an ACK at RCV.NXT would.
             number = connection.rcv_nxt
         self.protect(protection.keyed)
+        if self._lent is not None:
+            flow.stack.peers.tickets.used(self._lent)
+            self._lent = None
         assert key is not None
         self.confirm(segment, key, now)
         flow.deliver(segment, number, key, now)

@@ -18,6 +18,7 @@ from ao.macs import by_number
 from ao.messages import Answer, Hello, MessageKind, Retry, decode
 from ao.rekey import Rekeying
 from ao.schedule import Schedule, encryption_key, transcript
+from ao.sessions import Session
 from ao.suite import Suite
 from ao.traffic_keys import SocketPair, context
 from tests.ao.support import load, scripted
@@ -86,7 +87,7 @@ class Run:
             suites=suites,
             groups=groups,
             flags=self.a.flags,
-            tickets=[bytes.fromhex(ticket) for ticket in case["a"]["tickets"]],
+            sessions=[Session(bytes.fromhex(ticket), b"", groups[0]) for ticket in case["a"]["tickets"]],
             random=self.a.random,
         )
         self.agreement_b = AgreementB(
@@ -396,3 +397,65 @@ def test_rekeys(case: dict[str, Any]) -> None:
                 assert getattr(schedule, field).hex() == wanted[field], field
             assert schedule.session.hex() == expect["session"]
             assert side.newest & 0xFF == step["generation"]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "ticket" in case["expect"]], ids=name)
+def test_tickets(case: dict[str, Any]) -> None:
+    expect = case["expect"]
+    session = Session.of(bytes.fromhex(expect["chain"]), case["b"]["group"])
+    assert (session.resume.hex(), session.ticket.hex()) == (expect["resume"], expect["ticket"])
+    assert session.resume.hex() not in repr(session)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "resume" in case], ids=name)
+def test_resumption(case: dict[str, Any]) -> None:
+    """The second connection: messages, keys of both directions, and the ticket of a third."""
+    given, expect = case["resume"], case["expect"]["resumed"]
+    a, b = Side(case, "a"), Side(case, "b")
+    a.isn, a.port, b.isn = given["a"]["isn"], given["a"]["port"], given["b"]["isn"]
+    fresh = "private" in given["a"]
+    sources = {
+        role: scripted(*(bytes.fromhex(given[role][key]) for key in ("random", "private") if key in given[role]))
+        for role in "ab"
+    }
+    group = case["a"]["group"]
+    known = Session.of(bytes.fromhex(case["expect"]["chain"]), group)
+    other = Session(bytes.fromhex(given["a"]["extra_ticket_before"]), b"", group)
+    one = AgreementA(
+        isn=a.isn,
+        eno=a.eno,
+        suites=[Suite(*suite) for suite in case["a"]["suites"]],
+        groups=case["a"]["groups"],
+        flags=a.flags,
+        sessions=[other, known],
+        fresh=fresh,
+        random=sources["a"],
+    )
+    two = AgreementB(
+        suites=[Suite(*case["b"]["suite"])],
+        groups=[case["b"]["group"]],
+        flags=b.flags,
+        find={known.ticket: known}.get,
+        random=sources["b"],
+    )
+    assert one.hello.hex() == expect["hello"]
+    answered = two.take(MessageKind.HELLO, one.hello, isn=b.isn, eno=b.eno, peer_isn=a.isn, peer_eno=a.eno)
+    assert answered.reply is not None
+    assert answered.reply.hex() == expect["answer"]
+    assert one.take(MessageKind.ANSWER, answered.reply, peer_isn=b.isn, peer_eno=b.eno).kind is OutcomeKind.keys
+    assert transcript([(1, one.hello), (2, answered.reply)]).hex() == expect["T"]
+    for side in (one, two):
+        assert (side.resumed, side.group) == (known, group)
+        schedule = side.schedule()
+        for field in FIELDS[1:]:
+            assert getattr(schedule, field).hex() == expect[field], field
+        assert Session.of(schedule.chain, group).ticket.hex() == expect["ticket"]
+    zero = bool(a.flags & b.flags & 1)
+    for direction, (sender, receiver) in (("a_to_b", (a, b)), ("b_to_a", (b, a))):
+        ends = (sender.address, sender.port, receiver.address, receiver.port, sender.isn, receiver.isn)
+        octets = context(*ends, zero_source=zero, zero_destination=zero)
+        mac, cipher = by_number(case["b"]["suite"][0]), CIPHERS[case["b"]["suite"][1]]
+        assert mac is not None
+        assert mac.traffic_key(one.schedule().ao, octets).hex() == expect[direction]["mac_key"]
+        key, salt = encryption_key(one.schedule().enc, cipher.number, octets, cipher.key_octets, cipher.salt_octets)
+        assert (key.hex(), salt.hex()) == (expect[direction]["cipher_key"], expect[direction]["salt"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ao.sessions import Session
 from stack.ip import address_octets
 from stack.peers import EDO_DAMAGE, ENO_SILENCE, ENO_SILENCE_MAX, OOB_MEMORY, FastOpenCookie, Peers
 from stack.remembered import LIMIT
@@ -78,6 +79,8 @@ def remembers_all() -> Peers:
     known.placement_failed(remote, "compact", "no answer", 0.0)
     known.agreement_failed(remote, "no answer", 0.0)
     known.edo_damaged(address_octets("fd00::2"), "SYNs with it met silence", 0.0)
+    for number, is_a in enumerate((True, False)):
+        known.tickets.keep(Session(bytes((number,)) * 16, bytes(32), 29), remote, is_a=is_a, now=0.0)
     return known
 
 
@@ -101,9 +104,17 @@ def test_what_is_remembered_is_seen_kind_by_kind() -> None:
         {"kind": "fast-open-cookie", "peer": "10.0.0.1", "local": "10.9.0.1", "mss": 1460, "seconds": 86390.0},
         {"kind": "fast-open-failed", "peer": "10.0.0.1", "local": "10.9.0.1", "port": 80, "seconds": 3590.0},
         {"kind": "narrow-path", "peer": "10.0.0.1", "mtu": 1280, "seconds": 590.0},
+        {"kind": "ticket-to-offer", "peer": "10.0.0.1", "group": "x25519", "seconds": 3590.0},
+        {"kind": "ticket-to-take", "peer": "10.0.0.1", "group": "x25519", "seconds": 3590.0},
     ]
     # What is over is not shown, although some of it still counts for how long the next entry is believed.
-    assert [row["kind"] for row in known.rows(1000.0)] == ["syn-eos", "fast-open-cookie", "fast-open-failed"]
+    assert [row["kind"] for row in known.rows(1000.0)] == [
+        "syn-eos",
+        "fast-open-cookie",
+        "fast-open-failed",
+        "ticket-to-offer",
+        "ticket-to-take",
+    ]
 
 
 def test_one_peer_or_one_kind_can_be_erased() -> None:

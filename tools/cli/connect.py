@@ -87,6 +87,7 @@ def connect(
     simopen: options.SimOpen = "tiebreak",
     accept_icmps: options.AcceptIcmps = False,
     rekey: options.Rekey = None,
+    resume: options.Resume = "plain",
     strict_syn: options.StrictSyn = False,
     method: options.Method = None,
     syn_option: options.SynOption = None,
@@ -123,6 +124,7 @@ def connect(
         rekey=rekey,
         simopen=simopen,
         syn_eos=syn_eos,
+        resume=resume,
         strict_syn=strict_syn,
     )
     security = options.with_method(security, method, syn_option)

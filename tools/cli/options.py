@@ -212,6 +212,15 @@ Rekey = Annotated[
         rich_help_panel=_PROTECTION,
     ),
 ]
+Resume = Annotated[
+    str,
+    typer.Option(
+        "--resume",
+        metavar="off|plain|fresh",
+        help="Resume agreed sessions: without asymmetric work, or with a fresh share beside the ticket.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 StrictSyn = Annotated[
     bool,
     typer.Option(
@@ -325,6 +334,7 @@ def security(
     accept_icmps: bool,
     *,
     rekey: str | None = None,
+    resume: str = "plain",
     strict_syn: bool = False,
     order: str = "peer",
     simopen: str = "tiebreak",
@@ -347,6 +357,7 @@ def security(
             confirm=confirm,
             accept_icmps=accept_icmps,
             rekey=rekey,
+            resume=resume,
             strict_syn=strict_syn,
             order=order,
             simopen=simopen,
