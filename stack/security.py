@@ -81,6 +81,8 @@ class Security:
     the peer has, and what was altered of it ends the connection (profile.md §8). ``rekey``: when agreed keys are
     made anew, None for never; ``resume``: whether sessions are kept and resumed, off, plain (without asymmetric
     work) or fresh (with a share beside the ticket; profile.md §7).
+    ``restart_timeout``: after so many seconds without an answer a peer that seems to have been restarted is given
+    up, 0 for the user timeout (profile.md §8).
     ``accept_icmps``: ICMP errors are believed as far as RFC 5927 goes, which authenticated connections otherwise
     ignore (RFC 5925 §7.8). ``syn_eos``: SYN-EOS is used, or taken, in modes ``none``, ``ao`` and ``ao-enc``; it
     brings EDO with it, and the SYN offers EDO for the case that it fails only where ``edo`` is named as well; where
@@ -111,6 +113,7 @@ class Security:
     cover_options: bool = True
     reports: bool = True
     strict_syn: bool = False
+    restart_timeout: float = 30.0
     dialect: Dialect | None = None
     syn_space: SynSpace | None = None
     experiments: tuple[Experiment, ...] = ()
@@ -166,6 +169,8 @@ class Security:
             raise ValueError("strict_syn: placement compact has no reports")
         if self.strict_syn and not (self.agrees and self.reports):
             raise ValueError("strict_syn: it needs agreed keys and reports")
+        if not self.restart_timeout >= 0:
+            raise ValueError(f"restart_timeout: {self.restart_timeout:g} s is below 0")
         _choice("resume", self.resume, RESUMES)
         if self.resume != "plain" and not self.agrees:
             raise ValueError(f"resume: protection {self.protect!r} agrees on no keys")

@@ -17,6 +17,7 @@ from edo.messages import Took, cut, spread
 from ..flow import Flow
 from ..run import ACK, RST, SYN, Run, head_of
 from ..segment import Segment
+from .probe import Prober
 from .rekeying import Renewer
 from .report import Reporter
 
@@ -38,10 +39,12 @@ class Shown(Protocol):
 class Afterwards:
     """One connection's messages after its handshake."""
 
-    def __init__(self, flow: Flow, handshake: Shown) -> None:
+    def __init__(self, flow: Flow, handshake: Shown, restart_timeout: float) -> None:
         self._flow = flow
+        self._restart_timeout = restart_timeout
         self._handshake = handshake
         self._waiting: dict[MessageKind, tuple[int, bytes]] = {}
+        self.prober: Prober | None = None
         self.reporter: Reporter | None = None
         self.renewer: Renewer | None = None
 
@@ -60,13 +63,23 @@ class Afterwards:
             if segment.options.ke:
                 self.exchange(segment, key, now)
             self._flow.collect(segment, number, key)
+            if self.prober is not None and self.prober.busy:
+                self.prober.good(segment)
             if self.renewer is not None:
                 self.renewer.good_segment(now)
             self.rearm()
 
     def clear(self, segment: Segment, number: int, now: float) -> None:
-        """Take a segment without a MAC."""
-        self._flow.drop(AoDrop.clear_segment)
+        """Drop a segment without a MAC; one may say that the peer was restarted, which is looked into."""
+        flow = self._flow
+        flow.drop(AoDrop.clear_segment)
+        connection = flow.connection
+        syn = segment.flags & (SYN | ACK | RST) == SYN and segment.seq != connection.irs & 0xFFFFFFFF
+        if syn or (segment.flags & RST and number == connection.rcv_nxt):
+            if self.prober is None:
+                self.prober = Prober(connection, self._restart_timeout)
+            (self.prober.suspect if syn else self.prober.reset)(now)
+            self.rearm()
 
     def exchange(self, segment: Segment, key: Key, now: float) -> None:
         """Take the messages of a segment whose MAC was good under ``key``."""
@@ -180,13 +193,20 @@ class Afterwards:
             self.reporter.advance(now)
             if self.reporter.fault is not None:
                 self._handshake.reported(now)
+        if self.prober is not None:
+            self.prober.advance(now)
         self.rearm()
 
     def rearm(self) -> None:
         """Set when this has to be called again, and whether segments are to be shown."""
-        renewer, reporter = self.renewer, self.reporter
+        renewer, reporter, prober = self.renewer, self.reporter, self.prober
         if renewer is None:
             return
-        at = renewer.next_deadline if reporter is None else min(renewer.next_deadline, reporter.next_deadline)
+        at = renewer.next_deadline
+        busy = bool(self._waiting) or renewer.asks
+        for part in (reporter, prober):
+            if part is not None:
+                at = min(at, part.next_deadline)
+                busy = busy or part.busy
         self._handshake.next_deadline = None if at == _NEVER else at
-        self._handshake.settled = not (self._waiting or renewer.asks or (reporter is not None and reporter.busy))
+        self._handshake.settled = not busy

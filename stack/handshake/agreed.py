@@ -62,7 +62,7 @@ class Agreed(Handshake):
 
     def __init__(self, flow: Flow, security: Security, stage: Stage) -> None:
         super().__init__(flow, security.protect)
-        self.after = Afterwards(flow, self)
+        self.after = Afterwards(flow, self, security.restart_timeout)
         self._wants_keys = False
         self.security = security
         self.stage = stage

@@ -89,6 +89,7 @@ def connect(
     rekey: options.Rekey = None,
     resume: options.Resume = "plain",
     strict_syn: options.StrictSyn = False,
+    restart_timeout: options.RestartTimeout = 30.0,
     method: options.Method = None,
     syn_option: options.SynOption = None,
     syn_eos: options.SynEosOption = False,
@@ -126,6 +127,7 @@ def connect(
         syn_eos=syn_eos,
         resume=resume,
         strict_syn=strict_syn,
+        restart_timeout=restart_timeout,
     )
     security = options.with_method(security, method, syn_option)
     security = replace(security, experiments=options.experiments(experiment))

@@ -230,6 +230,15 @@ StrictSyn = Annotated[
         rich_help_panel=_PROTECTION,
     ),
 ]
+RestartTimeout = Annotated[
+    float,
+    typer.Option(
+        "--restart-timeout",
+        metavar="SECONDS",
+        help="How long a peer that seems to have been restarted may answer no probe; 0 for the user timeout.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 AcceptIcmps = Annotated[
     bool,
     typer.Option(
@@ -336,6 +345,7 @@ def security(
     rekey: str | None = None,
     resume: str = "plain",
     strict_syn: bool = False,
+    restart_timeout: float = 30.0,
     order: str = "peer",
     simopen: str = "tiebreak",
     syn_eos: bool = False,
@@ -359,6 +369,7 @@ def security(
             rekey=rekey,
             resume=resume,
             strict_syn=strict_syn,
+            restart_timeout=restart_timeout,
             order=order,
             simopen=simopen,
             syn_eos=syn_eos,

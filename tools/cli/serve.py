@@ -80,6 +80,7 @@ def serve(
     rekey: options.Rekey = None,
     resume: options.Resume = "plain",
     strict_syn: options.StrictSyn = False,
+    restart_timeout: options.RestartTimeout = 30.0,
     method: options.Method = None,
     syn_option: options.SynOption = None,
     syn_eos: options.SynEosOption = False,
@@ -108,6 +109,7 @@ def serve(
         rekey=rekey,
         resume=resume,
         strict_syn=strict_syn,
+        restart_timeout=restart_timeout,
         order=order,
         syn_eos=syn_eos,
     )
