@@ -27,7 +27,7 @@ class _Sessions(Remembered[bytes, _Kept]):
     def __init__(self, kind: str) -> None:
         super().__init__(kind, _row, lambda _ticket, _address: False)
 
-    def latest(self, address: bytes, groups: Collection[int], now: float) -> Session | None:
+    def newest(self, address: bytes, groups: Collection[int], now: float) -> Session | None:
         """The newest session with ``address`` whose group is one of ``groups``."""
         for (session, whose), until in reversed(self._entries.values()):
             if whose == address and session.group in groups and until > now:
@@ -58,7 +58,7 @@ class Tickets:
 
     def offer(self, address: bytes, groups: Collection[int], now: float) -> Session | None:
         """The session to offer to ``address``; whatever becomes of the offer, it is not made again."""
-        session = self.offers.latest(address, groups, now)
+        session = self.offers.newest(address, groups, now)
         if session is not None:
             self.offers.drop(session.ticket)
         return session

@@ -29,7 +29,7 @@ from ..events import TcpError
 from ..flow import Flow
 from ..protection import Protection
 from ..renewal import DEFAULT
-from ..run import ACK, RST, SYN, Run
+from ..run import ACK, FIN, RST, SYN, URG, Run
 from ..security import Security
 from ..segment import Segment
 from ..states import State
@@ -138,6 +138,8 @@ class Agreed(Handshake):
             return Kind.RST
         if flags & SYN:
             self.flow.read_inside(segment)
+            # Of the stream nothing is believed in clear: its end least of all.
+            segment.flags &= ~(FIN | URG)
             return Kind.SYN_ACK if flags & ACK else Kind.SYN
         if not flags & ACK:
             return Kind.OUT_OF_BAND

@@ -26,9 +26,9 @@ from tests.stack.handshake.test_agreed import (
 from tests.stack.wire import Wire
 
 
-def test_a_syn_with_another_number_is_dropped() -> None:
+def test_a_syn_with_another_number_is_challenged_and_changes_nothing() -> None:
     server = Server(LATE, PROTECTED, Stage.SYN_TAKEN)
-    assert server.meets(changed(server.syn, SEQ, 1)) == []
+    assert [flags_of(packet) for packet in server.meets(changed(server.syn, SEQ, 1))] == [ACK]
     assert server.dropped("clear_segment") == 1
     assert server.handshake.stage is Stage.SYN_TAKEN
 
