@@ -85,9 +85,9 @@ class Keystreams:
         assert spans is not None
         extension = find_extension(tcp, spans, offset, self._dialect)
         ao = next((span[2] for span in spans if span[0] == _AO), None)
-        if ao is None or extension is None:
+        if ao is None:
             return
-        payload = bytes(tcp[extension[1] :])
+        payload = bytes(tcp[offset if extension is None else extension[1] :])
         if not payload:
             return
         number = int.from_bytes(tcp[4:8])
