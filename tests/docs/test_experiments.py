@@ -209,7 +209,7 @@ def test_the_guide_shows_what_runs() -> None:
     text = (ROOT / "docs" / "guides" / "experiments.md").read_text()
     for path in EXAMPLES.glob("*.py"):
         assert f"examples/experiments/{path.name}" in text
-    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    block = re.search(r"```py\n(.*?)```", text, re.DOTALL)
     assert block is not None
     assert len([line for line in block[1].splitlines() if line.strip()]) <= 14
     module = ModuleType("guide")
