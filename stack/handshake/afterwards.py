@@ -12,7 +12,10 @@ from typing import Final, Protocol
 from ao.keys import Key
 from ao.messages import MessageKind
 from ao.reasons import AoDrop
+from edo.fast import read_options
 from edo.messages import Took, cut, spread
+from edo.options import Fragment
+from edo.walk import walk_steps
 
 from ..flow import Flow
 from ..run import ACK, RST, SYN, Run, head_of
@@ -89,7 +92,8 @@ class Afterwards:
         kinds = self._kinds(renewer)
         under = renewer.generation_of(key)
         inbox = renewer.inbox(under)
-        took = inbox.take(segment.options.ke, kinds)
+        fragments = segment.options.ke if key.cover_options else self._covered(segment)
+        took = inbox.take(fragments, kinds)
         if took is None:
             self._flow.drop(AoDrop.ke_malformed)
             return
@@ -98,12 +102,19 @@ class Afterwards:
             if message is None or result is Took.MORE:
                 continue
             if kind != MessageKind.REPORT:
-                renewer.take(MessageKind(kind), message, result, under, now)
+                if not renewer.take(MessageKind(kind), message, result, under, now):
+                    # It is as if it had not come (profile.md §4).
+                    inbox.forget(kind)
             elif self.reporter is None or not self.reporter.take(message, now):
                 self._flow.drop(AoDrop.ke_malformed)
             else:
                 self._handshake.reported(now)
         self.rearm()
+
+    def _covered(self, segment: Segment) -> tuple[Fragment, ...]:
+        """The fragments behind Data Offset, where the MAC leaves out options inside it (flag 0x02)."""
+        behind = walk_steps(segment.tcp, segment.data_offset, segment.header_end) or []
+        return read_options(segment.tcp, behind, self._flow.edo.dialect.points).ke
 
     def _kinds(self, renewer: Renewer) -> frozenset[MessageKind]:
         """What the peer may say: flags are permissions (profile.md §4)."""

@@ -18,15 +18,13 @@ from edo.options import Options
 from edo.plan import Form
 
 from ..flow import Flow
-from ..receiver import challenge
 from ..run import RST, SYN, Run
 from ..security import Security
 from ..segment import Segment
 from ..states import State
-from .agreed import CLEAR
 from .role_b import AwaitingKeys, RoleB
 from .sighting import Sighting
-from .stages import UNAWARE, Kind, Stage, with_eno
+from .stages import UNAWARE, Kind, Stage
 
 # SYN-ACKs that may carry the answer; from the next one on SYN-EOS is not confirmed (profile.md §5).
 _EXTENDED_SYN_ACKS = 3
@@ -179,7 +177,7 @@ class AgreedB(RoleB):
         flow = self.flow
         connection = flow.connection
         if segment.seq != connection.irs & 0xFFFFFFFF:
-            self._other_syn(now)
+            self.other_syn(now)
             return
         self._received += segment.ip_octets
         options = segment.options
@@ -195,19 +193,6 @@ class AgreedB(RoleB):
             flow.drop(AoDrop.clear_segment)
             return
         self._send_syn_ack(flow.stack.out, extend=options.syn_eos)
-
-    def _other_syn(self, now: float) -> None:
-        """A SYN with another number, of a peer that was restarted it may be: a challenge in clear (RFC 5961 §4)."""
-        flow = self.flow
-        flow.drop(AoDrop.clear_segment)
-        connection = flow.connection
-        waiting, connection.out = connection.out, []
-        challenge(connection, now)
-        challenges, connection.out = connection.out, waiting
-        for run in challenges:
-            if self.eno_due:
-                run.options = with_eno(run.options)
-            flow.send(run, flow.stack.out, (), CLEAR)
 
     def _repeated_out_of_band(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         self.flow.read_inside(segment)

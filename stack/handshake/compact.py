@@ -237,7 +237,7 @@ class CompactB(RoleB):
 
     def _repeated_syn(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         if segment.seq != self.flow.connection.irs & 0xFFFFFFFF:
-            self.flow.drop(AoDrop.clear_segment)
+            self.other_syn(now)
         elif offer_of(segment) is not None:
             self._send_syn_ack(self.flow.stack.out)
         elif self.prefer:

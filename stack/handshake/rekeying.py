@@ -107,11 +107,11 @@ class Renewer:
         """Where fragments of messages 5 and 6 are put together that came under ``generation``."""
         return self._inboxes.setdefault(generation, Inbox())
 
-    def take(self, kind: MessageKind, message: bytes, took: Took, under: int, now: float) -> None:
-        """Take a whole message of rekeying from a segment under generation ``under``."""
+    def take(self, kind: MessageKind, message: bytes, took: Took, under: int, now: float) -> bool:
+        """Take a whole message of rekeying from a segment under generation ``under``; False where it is none."""
         if took is Took.DIFFERS:
             self._flow.drop(AoDrop.ke_repeated_differently)
-            return
+            return True
         outcome = self._rekeying.take(kind, message, under, self._ring.sending)
         if outcome.drop is not None:
             self._flow.drop(outcome.drop)
@@ -125,6 +125,7 @@ class Renewer:
             case OutcomeKind.refuse | OutcomeKind.refused:
                 self._refused(outcome)
         self.try_start(now)
+        return outcome.kind is not OutcomeKind.malformed
 
     def _announce(self) -> None:
         """Both messages are there: accept and announce the next generation."""

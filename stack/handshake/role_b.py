@@ -14,14 +14,15 @@ from edo.plan import Plan
 
 from ..flow import Flow
 from ..protection import Protection, Verdict
+from ..receiver import challenge
 from ..run import Run
 from ..sealer import Sealer
 from ..security import Security
 from ..segment import Segment
 from ..states import State
-from .agreed import Agreed
+from .agreed import CLEAR, Agreed
 from .agreed_protection import AgreedProtection
-from .stages import Stage
+from .stages import Stage, with_eno
 
 
 class AwaitingKeys(Protection):
@@ -117,6 +118,19 @@ class RoleB(Agreed):
         if not flow.over and connection.state is not State.CLOSED:
             self.send_protected_ack()
             flow.settle(now)
+
+    def other_syn(self, now: float) -> None:
+        """A SYN with another number, of a peer that was restarted it may be: a challenge in clear (RFC 5961 §4)."""
+        flow = self.flow
+        flow.drop(AoDrop.clear_segment)
+        connection = flow.connection
+        waiting, connection.out = connection.out, []
+        challenge(connection, now)
+        challenges, connection.out = connection.out, waiting
+        for run in challenges:
+            if self.eno_due:
+                run.options = with_eno(run.options)
+            flow.send(run, flow.stack.out, (), CLEAR)
 
     def _plain_syn_ack(self) -> None:
         run = self._syn_ack

@@ -199,3 +199,43 @@ def test_keys_of_a_running_command_are_changed_from_outside(namespace: Namespace
         assert connect(namespace, *connecting).returncode == 0
         assert change("remove", "new") == "removed new\n"
         assert [key["name"] for key in json.loads(change("list", "--json"))["keys"]] == ["old"]
+
+
+def test_agreed_keys_change_while_octets_cross(namespace: Namespace) -> None:
+    protect = ["--protect", "ao-enc-dh", "--rekey", "octets=100000"]
+    with started("serve", "echo", *FAR, "--netns", namespace.name, "--json", *protect) as serve:
+        done = connect(namespace, "10.80.0.2", "7", "--bytes", "2000000", "--expect-echo", "--json", *protect)
+        serve.send_signal(signal.SIGINT)
+        assert serve.stdout is not None
+        far = json.loads(serve.stdout.read())
+    assert done.returncode == 0, done.stderr
+    near = json.loads(done.stdout)
+    for line in (near, far):
+        assert (line["mode"], line["path"], line["resumed"]) == ("ao-enc-dh", [], False)
+        assert line["generation"] >= 3, line
+
+
+def test_agreed_keys_change_on_request(namespace: Namespace, tmp_path: Path) -> None:
+    control = ["--control", str(tmp_path / "control")]
+    protect = ["--protect", "ao-enc-dh"]
+    command = [*EDOTUN, "connect", "10.80.0.2", "7", *NEAR, "--netns", namespace.name, *protect, "--json"]
+    pipe = subprocess.PIPE
+    with (
+        started("serve", "echo", *FAR, "--netns", namespace.name, *control, *protect),
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as client,
+    ):
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(b"before\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == b"before\n"
+        asked = subprocess.run(
+            [*EDOTUN, "keys", "rekey", *control, "--wait", "20", "--json"],
+            capture_output=True,
+            timeout=BOUND,
+            check=True,
+        )
+        assert json.loads(asked.stdout)["renewed"] == 1
+        out, err = client.communicate(b"after\n", timeout=BOUND)
+    assert out == b"after\n"
+    assert json.loads(err.splitlines()[-1])["generation"] == 1

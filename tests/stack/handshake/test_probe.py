@@ -208,10 +208,15 @@ def test_in_time_wait_a_clear_syn_with_a_later_timestamp_begins_anew() -> None:
     assert attempt.report()["mode"] == "ao-enc-dh"
 
 
-@pytest.mark.parametrize("stage", [Stage.SYN_TAKEN, Stage.ANSWERED])
-def test_before_the_first_good_mac_another_syn_is_challenged_in_clear(stage: Stage) -> None:
-    late = Security("ao-enc-dh", placements=("late",))
-    server = Server(late if stage is Stage.SYN_TAKEN else PROTECTED, PROTECTED, stage)
+LATE = Security("ao-enc-dh", placements=("late",))
+COMPACT = Security("ao-enc-dh", placements=("compact",))
+
+
+@pytest.mark.parametrize(
+    ("client", "stage"), [(LATE, Stage.SYN_TAKEN), (PROTECTED, Stage.ANSWERED), (COMPACT, Stage.ANSWERED)]
+)
+def test_before_the_first_good_mac_another_syn_is_challenged_in_clear(client: Security, stage: Stage) -> None:
+    server = Server(client, client if client is COMPACT else PROTECTED, stage)
     answers = server.meets(changed(server.syn, SEQ, 77))
     assert [flags_of(packet) for packet in answers] == [ACK]
     assert not has_option(answers[0], 29)

@@ -409,6 +409,51 @@ def test_messages_that_cannot_be_parsed_are_counted_and_change_nothing() -> None
     assert pair.generations == (0, 0)
 
 
+def ke_option(kind: int, message: bytes) -> bytes:
+    head = bytes((254, 9 + len(message))) + b"\xa0\xe1" + bytes((kind,))
+    return head + len(message).to_bytes(2) + bytes(2) + message
+
+
+def test_a_whole_message_that_cannot_be_parsed_is_as_if_it_had_not_come() -> None:
+    pair = Pair()
+    flow = pair.a.flow
+    flow.send(pair.a.connection.segment(ACK), flow.stack.out, (ke_option(5, b"\x01\x01 is too short"),))
+    pair.wire.run(1.0)
+    assert pair.drops() == {"ke_malformed": 1}
+    # The one that follows is the first of its kind, and not another one.
+    pair.a.attempt.rekey()
+    pair.wire.run(1.0)
+    assert pair.generations == (1, 1)
+    assert pair.drops() == {"ke_malformed": 1}
+
+
+def inserting(option: bytes) -> Tap:
+    """A box that puts an option in the place of the timestamps of the client's segments, inside Data Offset."""
+
+    def tap(packet: bytes, from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        at = packet.find(b"\x08\x0a", 40)
+        if not from_client or at < 0:
+            return [(0.0, packet)]
+        for index, octet in enumerate(option):
+            packet = resummed(packet, at - 20 + index, octet)
+        return [(0.0, packet)]
+
+    return tap
+
+
+def test_options_outside_the_mac_are_no_messages() -> None:
+    """Flag 0x02: whoever is on the path may write any option inside Data Offset, a refusal of rekeying for one."""
+    outside = Security("ao-enc-dh", cover_options=False)
+    pair = Pair(outside, outside, config=TcpConfig(tolerate_missing_timestamps=True))
+    # Ten octets are too few for a refusal, and enough for a fragment that would make one's whole message malformed.
+    pair.wire.tap = inserting(ke_option(8, b"\x01"))
+    pair.b.attempt.rekey()
+    pair.talk()
+    assert pair.generations == (1, 1)
+    assert "ke_malformed" not in pair.drops()
+    assert "ao_bad_mac" not in pair.drops()
+
+
 def test_a_rekey_in_a_segment_whose_mac_fails_is_nothing() -> None:
     def tap(packet: bytes, _from_client: bool, _now: float) -> list[tuple[float, bytes]]:
         return [(0.0, resummed(packet, 24, packet[20 + 24] ^ 1) if carries(packet, 5) else packet)]
