@@ -14,7 +14,7 @@ from edo.walk import walk
 from stack.run import ACK, SYN
 from stack.security import Security
 from tests.stack.handshake.faults import resummed
-from tests.stack.handshake.test_agreed import flags_of, has_option, out_of_band
+from tests.stack.handshake.test_agreed import check, flags_of, has_option, out_of_band
 from tests.stack.wire import End, Wire
 
 UP, DOWN = b"what the client says to the server" * 4, b"what the server says to the client" * 4
@@ -111,3 +111,19 @@ def test_no_single_change_brings_require_down(placements: tuple[str, ...], kinds
         example = next(packet for _, whose, packet in wire.sent if kind_of(packet, whose) == wanted)
         for at, bits in places(example):
             opened(placements, at, bits, wanted)
+
+
+@pytest.mark.parametrize("placements", [("syn", "late"), ("late",)], ids=["syn", "late"])
+@pytest.mark.parametrize("wanted", ["SYN", "SYN-ACK"])
+def test_a_timestamp_that_is_changed_in_a_clear_syn_stops_nothing(wanted: str, placements: tuple[str, ...]) -> None:
+    """PAWS holds segments with a good MAC against another such, not against a SYN (RFC 7323 §5.3)."""
+
+    def tap(packet: bytes, from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        if kind_of(packet, from_client) == wanted:
+            at = packet.index(b"\x08\x0a", 40) - 20 + 2
+            packet = resummed(packet, at, (packet[20 + at] + 1) & 0xFF)
+        return [(0.0, packet)]
+
+    ask = Security("ao-enc-dh", placements=placements)
+    client, server = check(Wire(tap=tap), ask, ask)
+    assert client["mode"] == server["mode"] == "ao-enc-dh"
