@@ -292,7 +292,7 @@ class Renewer:
         if self._due_at <= now:
             self._due(now)
         if self._repeat_at <= now:
-            if self._repeats:
+            if self._repeats and self._lives:
                 self._repeats -= 1
                 self._interval *= 2
                 self._repeat_at = now + self._interval

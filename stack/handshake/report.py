@@ -10,6 +10,7 @@ from ao.messages import MalformedMessage
 from ao.report import HAVE, HAVE_CONFIRMED, Report
 
 from ..flow import Flow
+from ..states import State
 from .differences import CLOCK, EDO, SACK, WINDOW_SCALE, Difference, closest
 from .sighting import Sighting
 
@@ -121,8 +122,10 @@ class Reporter:
         """What was to go along with other things goes alone; what did not come is missed."""
         if self.busy and self._alone_at <= now:
             self._alone_at = now + self._wait
-            self._flow.connection.ack_now = True
-            self._flow.stack.touch(self._flow)
+            # Where there is nothing more to say the peer may have forgotten the connection, and would reset it.
+            if State.ESTABLISHED <= self._flow.connection.state < State.TIME_WAIT:
+                self._flow.connection.ack_now = True
+                self._flow.stack.touch(self._flow)
         if self._patience_at <= now:
             self._patience_at = _NEVER
             self.fault = f"no report of the handshake came in {_PATIENCE:.0f} s"

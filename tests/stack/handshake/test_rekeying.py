@@ -364,6 +364,53 @@ def test_a_narrow_path_has_a_message_in_two_segments() -> None:
     assert pair.generations == (1, 1)
 
 
+@pytest.mark.parametrize("group", ["X25519MLKEM768", "secp256r1", "x448", "ffdhe3072"])
+@pytest.mark.parametrize("mtu", [600, 1500])
+def test_every_group_is_renewed_in_as_many_segments_as_it_takes(group: str, mtu: int) -> None:
+    security = Security("ao-enc-dh", groups=(group,))
+    pair = Pair(security, security, config=TcpConfig(mtu=mtu))
+    pair.a.attempt.rekey()
+    pair.talk()
+    pair.b.attempt.rekey()
+    pair.talk()
+    assert pair.generations == (2, 2)
+    assert pair.drops() == {}
+    assert all(len(packet) <= mtu for _, _, packet in pair.wire.sent)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_any_segment_of_a_large_rekey_may_be_lost(number: int) -> None:
+    seen = -1
+
+    def tap(packet: bytes, _from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        nonlocal seen
+        seen += 1
+        return [] if seen == number else [(0.0, packet)]
+
+    security = Security("ao-enc-dh", groups=("X25519MLKEM768",))
+    pair = Pair(security, security, tap=tap)
+    pair.a.attempt.rekey()
+    pair.wire.run(5.0)
+    pair.talk()
+    assert pair.generations == (1, 1)
+    assert pair.drops() == {}
+
+
+def test_a_connection_that_has_ended_says_no_more() -> None:
+    """In TIME-WAIT neither a rekey nor a report makes an ACK of its own: the peer has forgotten the connection."""
+    pair = Pair(config=TcpConfig(msl=30.0))
+    pair.wire.tap = dropping(lambda packet, _: carries(packet, 6))
+    pair.a.attempt.rekey()
+    pair.a.attempt.close()
+    pair.wire.run(0.1)
+    pair.b.attempt.close()
+    pair.wire.run(0.1)
+    assert pair.a.connection.state.name == "TIME_WAIT"
+    pair.wire.sent.clear()
+    pair.wire.run(50.0)
+    assert pair.wire.sent == []
+
+
 def test_keepalives_and_zero_window_probes_cross_the_change() -> None:
     config = TcpConfig(keepalive=True, keepalive_idle=5.0, keepalive_interval=1.0, receive_buffer=4096)
     pair = Pair(config=config)
