@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import mlkem
 
-GROUPS = {29: 32, 23: 32, 30: 56, 256: 64, 257: 64}
+GROUPS = {29: 32, 23: 32, 30: 56, 256: 32, 257: 36}
 # Each MAC and each cipher, none included, each of them with options and addresses covered and not.
 SUITES = [[mac, cipher] for mac in (1, 2, 3, 4) for cipher in (0, 1, 2, 3)]
 
@@ -61,7 +61,7 @@ class Chooser:
                     "window": self.source.randrange(1 << 16),
                     "edo": "short" if edo else "",
                     "extended": extended,
-                    "payload": self.hex(self.source.randrange(80)) if n else "",
+                    "payload": self.hex(self.source.randrange(1, 80)),
                 }
             )
         return plans
@@ -122,7 +122,7 @@ class Chooser:
 def cases(seed: int) -> list[dict[str, Any]]:
     """The inputs of every case."""
     chooser = Chooser(seed)
-    flags = [(13, 13), (12, 13), (15, 15), (14, 14), (15, 13), (1, 0xFF)]
+    flags = [(13, 13), (12, 13), (15, 15), (14, 14), (15, 13), (1, 13)]
     found = [
         chooser.case(f"suite {mac} {cipher}", [mac, cipher], 29, flags[n % len(flags)])
         for n, (mac, cipher) in enumerate(SUITES)
@@ -132,7 +132,7 @@ def cases(seed: int) -> list[dict[str, Any]]:
     retry = chooser.case("retry to x448", [3, 3], 30, (15, 14))
     retry["a"] |= {"group": 23, "groups": [23, 30], "private": chooser.private(23)}
     first, other = chooser.pair(30)
-    retry |= {"retry": {"flags": 15, "eno": retry["b"]["eno"], "group": 30}, "a2": {"group": 30, "private": first}}
+    retry |= {"retry": {"flags": 14, "eno": retry["b"]["eno"], "group": 30}, "a2": {"group": 30, "private": first}}
     retry["b"]["private"] = other
     compact = chooser.case("compact, options outside", [2, 2], 29, (3, 3))
     compact |= {"placement": "compact", "segments": chooser.segments(edo=False)}
