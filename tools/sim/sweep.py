@@ -25,6 +25,10 @@ _SHALLOW: Final = 0.5
 # losses, and windows of this many octets grow back slowly.
 _OF_LINK_REORDERED: Final = {"bbr": 0.85, "cubic": 0.5, "reno": 0.3}
 _LONG_FAT: Final = 500_000
+# The same where a run is shorter than so many round trips with a full queue: what slow start overflowed is still
+# being repaired when it ends.
+_OF_LINK_BRIEF: Final = 0.6
+_ROUNDS: Final = 10
 # Equal flows must share the link like this (Jain's index).
 _FAIR: Final = 0.9
 # No silence of a sender may be longer than its RTO; the clock's grain is forgiven.
@@ -93,6 +97,8 @@ def floor(scenario: Scenario) -> float:
         share = _OF_LINK_REORDERED.get(scenario.controller, 0.0)
     elif scenario.buffer < _SHALLOW:
         share = _OF_LINK_SHALLOW.get(scenario.controller, 0.0)
+    elif scenario.seconds < _ROUNDS * scenario.rtt * (1 + scenario.buffer):
+        share = _OF_LINK_BRIEF
     else:
         share = _OF_LINK
     if not scenario.loss:
