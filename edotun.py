@@ -19,6 +19,7 @@ from stack.host import Stack
 from stack.listener import Listener
 from stack.runner import Runner
 from stack.security import Security
+from stack.syneos import SynEos
 from tun.errors import TunError
 from tun.interface import Interface
 from tun.loopback import Loopback
@@ -39,6 +40,7 @@ __all__ = [
     "Security",
     "Server",
     "Stack",
+    "SynEos",
     "TcpConfig",
     "TcpError",
     "TunError",

@@ -212,6 +212,9 @@ def _lay_out(
     inside = list(head) if behind else [*head, *riders]
     ends = _end_octets(options, extension, dialect)
     left = MOST_INSIDE - sum(map(len, inside)) - ends
+    if left > 0 and syn and _mss_is_odd(inside):
+        inside.insert(inside.index(_mss(options)), NOP)
+        left -= 1
     if left < 0:
         raise NoRoom(f"the options need {MOST_INSIDE - left} octets inside Data Offset, there are {MOST_INSIDE}")
     extended = b""
@@ -243,6 +246,21 @@ def _lay_out(
     )
 
 
+def _mss(options: Options) -> bytes:
+    """The whole MSS option, or nothing."""
+    return b"" if options.mss is None else bytes((MSS, 4)) + options.mss.to_bytes(2)
+
+
+def _mss_is_odd(inside: list[bytes]) -> bool:
+    """Whether MSS would stand at an odd offset: Linux's rules that lower it get the checksum wrong there."""
+    at = 0
+    for option in inside:
+        if option[:1] == bytes((MSS,)):
+            return bool(at & 1)
+        at += len(option)
+    return False
+
+
 def _head(options: Options, signature: bytes, dialect: Dialect) -> list[bytes]:
     """The options that always stand inside Data Offset, in their order."""
     head = []
@@ -251,7 +269,7 @@ def _head(options: Options, signature: bytes, dialect: Dialect) -> list[bytes]:
     if options.eno is not None:
         head.append(options.eno)
     if options.mss is not None:
-        head.append(bytes((MSS, 4)) + options.mss.to_bytes(2))
+        head.append(_mss(options))
     if options.wscale is not None:
         head.append(bytes((WSCALE, 3, options.wscale)))
     if options.sack_permitted:

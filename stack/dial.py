@@ -144,7 +144,13 @@ def _open(stack: Ground, dial: Dial, local_port: int, now: float) -> Flow:
         handshake = _handshake(stack, flow, dial, now)
     flow.handshake = handshake
     if security.syn_eos is not None and flow.edo.possible:
-        Opener(handshake, beside(flow, security.syn_eos), edo_too=security.offers_edo(stack.edo.policy))
+        offers = security.offers_edo(stack.edo.policy)
+        if not stack.peers.syn_eos_is_swallowed(dial.remote, now):
+            Opener(handshake, beside(flow, security.syn_eos), edo_too=offers)
+        else:
+            handshake.facts.fallback = "remembered: SYNs with SYN-EOS met silence"
+            if not offers:
+                flow.edo.turn_off()
     flow.connection.connect(now, opening, dial.text or b"")
     stack.add_flow(flow)
     return flow

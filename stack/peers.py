@@ -12,7 +12,7 @@ from .tickets import Tickets
 
 # How long a listener does not wait for OOB segments of a prefix from which they did not come, seconds.
 OOB_MEMORY = 600.0
-# ENO stays away from the first SYN this long, doubling up to the second figure, seconds.
+# ENO stays away from the first SYN, and SYN-EOS from all, this long, doubling up to the second figure, seconds.
 ENO_SILENCE = 60.0
 ENO_SILENCE_MAX = 600.0
 # How long a cookie of Fast Open is kept after it was last good for something, seconds.
@@ -65,11 +65,15 @@ class Peers:
         )
         self._syn_eos: Remembered[bytes, None] = Remembered("syn-eos", _peer_row, _is)
         self.tickets = Tickets()
+        self._no_syn_eos: Remembered[bytes, float] = Remembered(
+            "syn-eos-silence", _peer_row, _is, keep=ENO_SILENCE_MAX
+        )
         self.kinds: list[Remembered[Any, Any]] = [
             self._no_edo,
             self._no_eno,
             self._no_oob,
             self._syn_eos,
+            self._no_syn_eos,
             self._no_placement,
             self._no_keys,
             self._fast_open,
@@ -131,6 +135,16 @@ class Peers:
     def syn_eos_confirmed(self, address: bytes, now: float) -> None:
         """A SYN-ACK of ``address`` confirmed SYN-EOS."""
         self._syn_eos.put(address, None, now + SYN_EOS_MEMORY)
+
+    def syn_eos_met_silence(self, address: bytes, now: float) -> None:
+        """SYNs with SYN-EOS were not answered by ``address`` and one without was."""
+        known = self._no_syn_eos.before(address, now)
+        span = ENO_SILENCE if known is None else min(known * 2, ENO_SILENCE_MAX)
+        self._no_syn_eos.put(address, span, now + span)
+
+    def syn_eos_is_swallowed(self, address: bytes, now: float) -> bool:
+        """Whether SYNs to ``address`` are better without SYN-EOS."""
+        return self._no_syn_eos.holds(address, now)
 
     def speaks_syn_eos(self, address: bytes, now: float) -> bool:
         """Whether ``address`` may be sent an out-of-band segment with ACK (profile.md §1)."""

@@ -82,7 +82,6 @@ class Opener:
         "_held_at",
         "_held_until",
         "_in_syns",
-        "_off",
         "_out_of_band",
         "_settings",
     )
@@ -92,7 +91,6 @@ class Opener:
         self._flow = handshake.flow
         self._settings = settings
         self._edo_too = edo_too
-        self._off = False
         # The OOB, once a SYN needed one: sealed once, since all its repetitions have the same octets (S8).
         self._out_of_band: bytes | None = None
         self._beside = b""
@@ -109,7 +107,9 @@ class Opener:
     def _check(self) -> None:
         flow = self._flow
         config = flow.connection.config
-        octets = len(oob_payload(self._split(flow.connection.syn_options(False)).beside))
+        options = flow.connection.syn_options(False)
+        options.edo_supported = True
+        octets = len(oob_payload(self._split(options).beside))
         room = config.mtu - config.ip_header - 20 - len(self._plan(Options(syn_eos=True)).octets)
         if octets > room:
             raise OSError(errno.EMSGSIZE, f"{octets} octets of options do not fit an out-of-band segment of {room}")
@@ -118,7 +118,8 @@ class Opener:
         flow = self._flow
         dialect = flow.edo.dialect
         ao_octets = flow.protection.ao_octets
-        options.edo_supported = self._edo_too
+        if not self._edo_too:
+            options.edo_supported = False
         if not room_for_timestamps(ao_octets, dialect):
             # No later segment would have room for them beside the Extension.
             options.ts_val = None
@@ -232,6 +233,8 @@ class Opener:
             return self._confirmed(segment, now)
         if offered and not segment.options.syn_eos and self._asks_again(segment, number, key, now):
             return False
+        if offered and connection.transmission >= _MARKED_SYNS:
+            self._flow.stack.peers.syn_eos_met_silence(self._flow.key[2], now)
         self._withdraw(segment)
         return True
 

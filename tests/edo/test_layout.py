@@ -80,9 +80,12 @@ def syn_options(**more: Any) -> Options:
 
 def test_the_syn_of_placement_syn_has_32_octets_in_the_sent_order() -> None:
     plan = lay_out(syn_options(eno=syn_option(), edo_supported=True, syn_eos=True), syn=True)
-    assert len(plan.octets) == 32
-    assert order(plan) == ([(69, 5), (2, 4), (3, 3), (4, 2), (8, 10), (254, 4), (254, 4)], [])
-    assert plan.octets.endswith(SYN_EOS + SUPPORTED)
+    inside, behind = order(plan)
+    assert inside == [(69, 5), (2, 4), (3, 3), (4, 2), (8, 10), (254, 4), (254, 4)]
+    assert (sum(length for _, length in inside), behind) == (32, [])
+    # The NOP that puts MSS at an even offset costs a word.
+    assert plan.octets.endswith(SYN_EOS + NOP * 3 + SUPPORTED)
+    assert len(plan.octets) == 36
 
 
 def test_the_syn_ack_that_confirms_syn_eos_has_37_octets_inside_and_the_answer_behind() -> None:
@@ -101,6 +104,16 @@ def test_the_syn_ack_that_confirms_syn_eos_has_37_octets_inside_and_the_answer_b
     assert plan.data_offset == 60
     assert plan.header_octets == 60 + 96
     assert header_end(whole(plan), spans_of(whole(plan), 60), 60, Dialect()) == 156
+
+
+def test_mss_stands_at_an_even_offset_where_there_is_room() -> None:
+    """Linux's clamps lower MSS with a checksum that is wrong if it stands at an odd one (docs/middleboxes.md)."""
+    plan = lay_out(Options(mss=1460, eno=syn_option()), syn=True)
+    assert plan.octets == syn_option() + NOP + b"\x02\x04\x05\xb4" + NOP * 2
+    # Behind a MAC of 21 octets too, but not if something had to yield for it.
+    full = Options(mss=1460, eno=syn_option(), edo_supported=True, sack_permitted=True)
+    assert lay_out(full, ao_octets=24, syn=True).octets[24:33] == syn_option() + NOP + b"\x02\x04\x05"
+    assert lay_out(full, ao_octets=25, syn=True).octets[25:34] == syn_option() + b"\x02\x04\x05\xb4"
 
 
 @pytest.mark.parametrize(("ao_octets", "octets"), [(16, 34), (20, 38)])

@@ -76,6 +76,7 @@ def remembers_all() -> Peers:
     known.fast_open_learned(local, remote, 443, FastOpenCookie(b"12345678", 1460), 0.0)
     known.narrow_path(remote, 1280, 0.0)
     known.syn_eos_confirmed(remote, 0.0)
+    known.syn_eos_met_silence(remote, 0.0)
     known.placement_failed(remote, "compact", "no answer", 0.0)
     known.agreement_failed(remote, "no answer", 0.0)
     known.edo_damaged(address_octets("fd00::2"), "SYNs with it met silence", 0.0)
@@ -86,13 +87,14 @@ def remembers_all() -> Peers:
 
 def test_what_is_remembered_is_seen_kind_by_kind() -> None:
     known = remembers_all()
-    assert len(known) == 12
+    assert len(known) == 13
     assert list(known.rows(10.0)) == [
         {"kind": "edo-damaged", "peer": "10.0.0.1", "how": "the Extension was removed", "seconds": 590.0},
         {"kind": "edo-damaged", "peer": "fd00::2", "how": "SYNs with it met silence", "seconds": 590.0},
         {"kind": "eno-silence", "peer": "10.0.0.1", "seconds": 50.0},
         {"kind": "oob-missed", "peer": "10.0.0.0/24", "seconds": 590.0},
         {"kind": "syn-eos", "peer": "10.0.0.1", "seconds": 3590.0},
+        {"kind": "syn-eos-silence", "peer": "10.0.0.1", "seconds": 50.0},
         {
             "kind": "placement-failed",
             "peer": "10.0.0.1",
@@ -118,7 +120,7 @@ def test_what_is_remembered_is_seen_kind_by_kind() -> None:
 
 
 def test_one_peer_or_one_kind_can_be_erased() -> None:
-    assert remembers_all().forget(address_octets("10.0.0.1")) == 11
+    assert remembers_all().forget(address_octets("10.0.0.1")) == 12
     assert remembers_all().forget(address_octets("10.0.0.2")) == 1  # its /24
     known = remembers_all()
     assert known.forget(kind="edo-damaged") == 2

@@ -82,6 +82,8 @@ def call(*arguments: str) -> Result:
         ([*CONNECT, "--edo-form", "long"], "--edo-form: EDO is off"),
         ([*SERVE, "--edo", "off", "--edo-units", "octets"], "--edo-units: EDO is off"),
         ([*SERVE, "--method", "six-way"], "--method: 'six-way' is not one of four-way"),
+        ([*SERVE, "--method", "syn-eos", "--edo", "off"], "--syn-eos: it brings EDO with it"),
+        ([*SERVE, "--syn-eos", "--syn-option", "0204abcd"], "--syn-option: option kind 2 is the stack's own"),
         ([*SERVE, "--syn-option", "c804abcd"], "--syn-option: needs --method"),
         ([*SERVE, "--method", "four-way", "--syn-option", "c8zz"], "--syn-option: 'c8zz' is not hexadecimal"),
         ([*SERVE, "--method", "four-way", "--syn-option", "c805ab"], "--syn-option: not one whole option"),

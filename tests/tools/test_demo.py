@@ -212,8 +212,9 @@ def test_the_handshake_is_read_from_the_capture(good: tuple[Download, Download, 
     assert [row.what for row in (syn, oob, syn_ack, ack)] == ["SYN", "out-of-band", "SYN-ACK", "ack"]
     assert [row.outward for row in (syn, oob, syn_ack, ack)] == [True, True, False, True]
     assert [row.flags for row in (syn, oob, syn_ack, ack)] == ["SYN", "-", "SYN ACK", "ACK"]
-    # profile.md: a SYN of 32 option octets in placement syn; an extended SYN-ACK has the answer behind Data Offset.
-    assert syn.data_offset == 52
+    # profile.md: a SYN of 32 option octets in placement syn, and the NOP before MSS; an extended SYN-ACK has the
+    # answer behind Data Offset.
+    assert syn.data_offset == 56
     assert "ENO A0 ED 01" in syn.inside
     assert {"MSS 1460", "TS", "SACK ok", "SYN-EOS", "EDO ok"} < set(syn.inside)
     assert oob.inside == ("SYN-EOS",)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from ..connect import Job
 from ..connect import connect as run_connection
 from ..stdio import Output, read_chunks
-from . import options, running
+from . import methods, options, running
 
 EPILOG = """Examples:
 
@@ -129,7 +129,7 @@ def connect(
         strict_syn=strict_syn,
         restart_timeout=restart_timeout,
     )
-    security = options.with_method(security, method, syn_option)
+    security = methods.with_method(security, method, syn_option)
     security = replace(security, experiments=options.experiments(experiment))
     running.require_device()
     generated = octets is not None

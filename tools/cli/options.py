@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -14,8 +13,7 @@ from ao.keyfile import KeyFileError
 from edo.experiments import Experiment
 from stack.congestion import CONTROLLERS
 from stack.security import CONFIRMS, ORDERS, PLACEMENTS, PROTECTIONS, SIMOPENS, Security
-from stack.syn_space import METHODS, SynSpace
-from stack.syneos import SynEos
+from stack.syn_space import METHODS
 
 from ..link import Fault, Link, check_link
 from ..protect import check_security
@@ -25,6 +23,8 @@ _Choice = TypeVar("_Choice", bound=Enum)
 _DEVICE = "Device"
 _PROTECTION = "Protection"
 _SPACE = "Option space"
+# Not one of METHODS, since it serves under keys as well.
+SYN_EOS = "syn-eos"
 
 Tun = Annotated[str, typer.Option("--tun", metavar="NAME", help="The TUN device to make.", rich_help_panel=_DEVICE)]
 Addr = Annotated[
@@ -252,7 +252,8 @@ Method = Annotated[
     typer.Option(
         "--method",
         metavar="NAME",
-        help=f"How options find room that do not fit a SYN, if the peer does so too: {', '.join(METHODS)}.",
+        help=f"How options find room that do not fit a SYN, if the peer does so too: {', '.join(METHODS)}, "
+        f"{SYN_EOS} (as --syn-eos).",
         rich_help_panel=_SPACE,
     ),
 ]
@@ -379,28 +380,6 @@ def security(
         wrong(f"--{fault.option.replace('_', '-')}: {fault}")
     except KeyFileError as error:
         wrong(str(error))
-
-
-def with_method(security: Security, method: str | None, options: list[str] | None) -> Security:
-    """The protection with a method for options that do not fit a SYN, if one was asked for."""
-    if method is None and not options:
-        return security
-    if method is None and security.syn_eos is None:
-        wrong("--syn-option: needs --method or --syn-eos")
-    found = []
-    for text in options or ():
-        try:
-            found.append(bytes.fromhex(text))
-        except ValueError:
-            wrong(f"--syn-option: {text!r} is not hexadecimal")
-    try:
-        if method is None:
-            return replace(security, syn_eos=SynEos(tuple(found)))
-        return replace(security, syn_space=SynSpace(method, tuple(found)))
-    except ValueError as error:
-        what, _, text = str(error).partition(": ")
-        what = what.replace("syn_eos", "syn_option")
-        wrong(f"--{'syn-option' if what.startswith('syn_option') else what}: {text}")
 
 
 def experiments(paths: list[Path] | None) -> tuple[Experiment, ...]:

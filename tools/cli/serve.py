@@ -13,7 +13,7 @@ import typer
 from .. import http, services
 from ..report import endpoint
 from ..serve import serve as run_service
-from . import options, running
+from . import methods, options, running
 
 _PORTS = {"echo": 7, "sink": 9, "source": 19, "http": 80}
 EPILOG = """Examples:
@@ -113,7 +113,7 @@ def serve(
         order=order,
         syn_eos=syn_eos,
     )
-    security = options.with_method(security, method, syn_option)
+    security = methods.with_method(security, method, syn_option)
     security = replace(security, experiments=options.experiments(experiment))
     running.require_device()
     number = port if port is not None else default_port

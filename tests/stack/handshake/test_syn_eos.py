@@ -8,6 +8,8 @@ import pytest
 
 from edo.codepoints import Dialect, EdoKind
 from edo.negotiation import EdoState
+from edo.rivals.base import Fields, Part, Space, Want, Wanted
+from edo.rivals.registry import find
 from stack.config import TcpConfig
 from stack.run import ACK, SYN
 from stack.security import Security
@@ -342,6 +344,42 @@ def losing_first_answers(count: int):  # type: ignore[no-untyped-def]
     return losing(wanted)
 
 
+@pytest.mark.parametrize("edo", [None, "strict"])
+def test_silence_is_remembered(edo: str | None) -> None:
+    """SYN-EOS S9: the next connection does without, for a minute; EDO is offered where it is wanted anyway."""
+    wire = Wire(tap=losing(lambda packet: MARK in inside(packet)))
+    client = Security(edo=edo, syn_eos=WANTS.syn_eos)
+    carried(wire, *wire.open(client, TAKES))
+    for port, age, marked in ((81, 30.0, False), (82, 60.0, True)):
+        wire.run(age)
+        wire.sent.clear()
+        ours, _ = carried(wire, *wire.open(client, TAKES, port=port))
+        assert (MARK in inside(sent(wire, syn)[0])) is marked
+        assert ours.report()["edo"] == ("confirmed" if edo else "off")
+        if not marked:
+            assert ours.report()["fallback"] == "remembered: SYNs with SYN-EOS met silence"
+
+
+def test_the_segments_are_those_that_are_drawn() -> None:
+    """``edotun options --method syn-eos`` and a connection say the same of SYN, OOB and SYN-ACK, to the octet."""
+    client = Security(edo="strict", syn_eos=WANTS.syn_eos)
+    wire, ours, theirs = crossed(client, TAKES)
+    first, answer = only(sent(wire, syn)), only(sent(wire, syn_ack, client=False))
+    method, space = find("syn-eos"), Space(mtu=1500)
+    wanted = Wanted(syn=wants(first, EXPERIMENT), syn_ack=wants(answer))
+    for part, packet in ((Part.SYN, first), (Part.BESIDE, only(beside(wire))), (Part.SYN_ACK, answer)):
+        laid = method.lay_out(part, wanted, space)
+        assert laid is not None
+        assert laid.segment(Fields())[20:] == packet[40:], part
+    assert ours.report()["syn_eos"] == theirs.report()["syn_eos"] == "confirmed"
+
+
+def wants(packet: bytes, *more: bytes) -> tuple[Want, ...]:
+    """TCP's own options as they stand in a packet, and ``more``."""
+    own = [option for option in inside(packet) if option[0] != 254]
+    return tuple(Want(f"option {option[0]}", option) for option in (*own, *more))
+
+
 @pytest.mark.parametrize("marked", [True, False])
 def test_a_syn_that_comes_again_is_confirmed_again(marked: bool) -> None:
     """SYN-EOS S9: the SYN-ACK was lost; the third SYN announces no OOB, and the one that came stands."""
@@ -383,12 +421,16 @@ def test_the_oob_goes_with_every_syn_that_announces_it() -> None:
     ]
 
 
-def test_a_path_that_swallows_syn_eos_costs_two_syns() -> None:
-    """SYN-EOS S9."""
-    wire, ours, theirs = crossed(WANTS, TAKES, losing(lambda packet: MARK in inside(packet)))
+@pytest.mark.parametrize("edo", [False, True])
+def test_a_path_that_swallows_syn_eos_costs_two_syns(edo: bool) -> None:
+    """SYN-EOS S9: one more where it swallows EDO's offer too."""
+    client = Security(edo="strict", syn_eos=WANTS.syn_eos) if edo else WANTS
+    wire, ours, theirs = crossed(
+        client, TAKES, losing(lambda packet: bool({MARK, SUPPORTED} & set(inside(packet))))
+    )
     assert ours.report()["syn_eos"] == "not confirmed"
     assert theirs.report()["syn_eos"] is None
-    assert wire.sent[-1][0] < 100.0 + 5.0
+    assert len(sent(wire, syn)) == 3 + edo
 
 
 # --- SYN-EOS S10: the OOB may wait a little behind the SYN ---

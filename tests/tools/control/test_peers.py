@@ -57,7 +57,7 @@ def test_what_is_remembered_is_listed_and_forgotten(tmp_path: Path) -> None:
     }
     # The cookie of Fast Open is as good as a key.
     assert b"12345678".hex() not in listed.stdout
-    assert json.loads(one.stdout) == {"forgotten": 11}
+    assert json.loads(one.stdout) == {"forgotten": 12}
     assert kind.stdout == "forgot 1 entries\n"
     assert everything.stdout == "forgot 0 entries\n"
     assert json.loads(after.stdout) == {"peers": []}
