@@ -222,16 +222,24 @@ class Arena:
         return answers
 
     def _deliver_unjudged(self, packet: bytes, *, good: bool) -> list[bytes]:
-        """As ``deliver``, where a key agreement has rules of its own, or it is no segment of the connection."""
+        """As ``deliver``, where the handshake has rules of its own, or it is no segment of the connection.
+
+        Once there are agreed keys the rules are those of RFC 9293 again.
+        """
         flow = self.flow
+        segment = self._segment_of(packet)
         agreed = flow is not None and flow.protection.authenticates and flow.handshake.settled
+        before = view(flow) if agreed else None
         frozen = self._frozen(flow) if agreed and not good and flow is not None else None
         self.victim.receive(Batch([packet]), self.now)
         # A clear SYN is judged by RFC 6191 in TIME-WAIT, and may begin a new connection (profile.md §8).
         reborn = flow is not None and self.flow is not flow and self._flags(packet) & SYN
-        if agreed and not good and not reborn and self._segment_of(packet) is not None:
-            self._unmoved(flow, frozen)
-            return self._silence(flow)
+        if agreed and not reborn and segment is not None:
+            if not good:
+                self._unmoved(flow, frozen)
+                return self._silence(flow)
+            seen = Seen(segment, _AUTHORITY, extended=True)
+            judge(before, seen, view(self.flow), self.now, listening=self.listener is not None)
         self.not_early()
         return self._answers(1)
 
@@ -325,8 +333,12 @@ class Arena:
         self.bounded()
 
     def _serve(self) -> None:
-        """Run what is due; what is sent then may make something due at once, but not again and again."""
-        for _ in range(4):
+        """Run what is due; what is sent then may make something due at once, but not again and again.
+
+        A pacer whose rate is beyond measure lets a window go in 32 parts.
+        """
+        flow = self.flow
+        for _ in range(4 if flow is None or flow.connection.pacer is None else 40):
             self.victim.advance(self.now)
             self.collect()
             due = self.victim.next_deadline

@@ -20,6 +20,7 @@ from tests.fuzz.oracle import View, view
 
 _FLAGS: Final = (0x10, 0x18, 0x10, 0x11, 0x04, 0x14, 0x02, 0x12, 0x00, 0x01, 0x29, 0x30, 0x50, 0x90, 0xD0, 0xC2)
 _WINDOWS: Final = (65535, 1000, 0, 1, 10, 256, 29200, 8192)
+_USERS: Final = b"\xfe\x0c\xe0\xc0" + bytes((0, 0, 0, 1, 0, 0, 0, 2))
 _SIZES: Final = (0, 0, 1, 2, 100, 536, 1000, 1460)
 _SHIFTS: Final = (0, 0, 0, 1, -1, 2, 100, -100, 500, -500, 1460, 4380, 65535, 1 << 31, -(1 << 31), 1 << 20)
 
@@ -109,7 +110,7 @@ def _options(choices: Choices, arena: Arena, seen: View | None) -> tuple[bytes, 
         inside += _blocks(choices, seen)
     if how & 4:
         inside += choices.one_of(
-            (b"\x02\x04\x05\xb4", b"\x02\x04\x00\x01", b"\x03\x03\x07", b"\x04\x02", b"\x1c\x04\x00\x01")
+            (b"\x02\x04\x05\xb4", b"\x02\x04\x00\x01", b"\x03\x03\x07", b"\x04\x02", b"\x1c\x04\x00\x01", _USERS)
         )
     if how & 8:
         inside += choices.octets(20)

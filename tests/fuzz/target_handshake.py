@@ -19,6 +19,7 @@ from stack.config import TcpConfig
 from stack.renewal import Renewal
 from stack.run import ACK, FIN, RST, SYN, Run
 from stack.sealer import Sealer
+from stack.security import PLACEMENTS
 from stack.states import State
 from tests.fuzz.arena import PEER_PORT, PORT, Arena
 from tests.fuzz.choices import Choices
@@ -27,7 +28,6 @@ from tests.fuzz.oracle import view
 from tests.fuzz.setting import Setting
 
 _POLICIES: Final = ("require", "prefer")
-_PLACEMENTS: Final = ("auto", "syn", "late")
 # One group, one that the other may not have, two in either order: a retry, a second hello, a refusal.
 _GROUPS: Final = (("x25519",), ("secp256r1",), ("x25519", "secp256r1"), ("X25519MLKEM768", "x25519"))
 _MOST_STEPS: Final = 40
@@ -38,7 +38,7 @@ def run(data: bytes) -> None:
     """Begin an agreement, interfere as the input says, then leave it alone."""
     choices = Choices(data)
     how = choices.octet()
-    placement = choices.one_of(_PLACEMENTS)
+    placement = choices.one_of(PLACEMENTS)
     groups = choices.octet()
     setting = Setting(
         "ao-dh" if how & 32 else "ao-enc-dh",
@@ -49,6 +49,7 @@ def run(data: bytes) -> None:
         groups=_GROUPS[groups & 3],
         peer_groups=_GROUPS[groups >> 2 & 3],
         renewal=None if how & 64 else Renewal(5.0, 2500, 1 << 20),
+        strict_syn=bool(how & 128) and placement != "compact",
     )
     arena = Arena(setting)
     if how & 4:

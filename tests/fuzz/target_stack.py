@@ -56,6 +56,7 @@ def setting_of(choices: Choices) -> Setting:
         edo=edo,
         full=bool(more & 64),
         renewal=Renewal(20.0, 3000, 9000) if bits & 128 else Renewal(),
+        experiments=more & 12 == 12,
         syn_eos=bool(bits & 128) and bool(more & 8),
         method=METHODS[(more & 3) % len(METHODS)] if bits & 128 and mode == "none" else None,
     )
