@@ -25,6 +25,10 @@ _SHALLOW: Final = 0.5
 # losses, and windows of this many octets grow back slowly.
 _OF_LINK_REORDERED: Final = {"bbr": 0.85, "cubic": 0.5, "reno": 0.3}
 _LONG_FAT: Final = 500_000
+# An acknowledgment that fills a hole opens the window by eight segments only, however much it covers (RFC 9406
+# §4.2), so with reordering slow start to such windows takes longer than a run of fewer round trips than these.
+_OF_LINK_NOT_YET: Final = 0.1
+_SLOW_START: Final = 40
 # The same where a run is shorter than so many round trips with a full queue: what slow start overflowed is still
 # being repaired when it ends.
 _OF_LINK_BRIEF: Final = 0.6
@@ -95,6 +99,8 @@ def floor(scenario: Scenario) -> float:
     """The least share of the link, 0-1, that its flows must have; 0 where nothing is asked."""
     if scenario.reorder and scenario.product > _LONG_FAT:
         share = _OF_LINK_REORDERED.get(scenario.controller, 0.0)
+        if scenario.seconds < _SLOW_START * scenario.rtt:
+            share = min(share, _OF_LINK_NOT_YET)
     elif scenario.buffer < _SHALLOW:
         share = _OF_LINK_SHALLOW.get(scenario.controller, 0.0)
     elif scenario.seconds < _ROUNDS * scenario.rtt * (1 + scenario.buffer):
