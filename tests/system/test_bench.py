@@ -33,3 +33,20 @@ def test_every_transfer_is_measured_and_nothing_is_left_behind() -> None:
         assert row["base"]["minimum"] > 0
     assert content["conditions"]["congestion"] == "cubic"
     assert list(Path("/run/netns").glob(f"edotun-bench-{bench.pid}-*")) == []
+
+
+def test_handshakes_are_measured_beside_those_of_the_kernel() -> None:
+    """What the kernel's TCP and ssl send is counted on its way (RFC 8446 §2: one round trip more)."""
+    command = (sys.executable, "-m", "tools.cli.main", "bench", "handshakes", "--json", "--rounds", "1")
+    with subprocess.Popen(
+        (*command, "--seconds", "0.001"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as bench:
+        out, err = bench.communicate()
+    assert bench.returncode == 0, err
+    wires = {row["kind"]: row["wire"] for row in json.loads(out)["rows"]}
+    plain, tls = wires["kernel's TCP"], wires["TLS 1.3 over the kernel's TCP, x25519"]
+    assert (plain["packets_up"], plain["packets_down"]) == (2, 1)
+    assert plain["octets_up"] == wires["none"]["octets_up"]
+    assert 1 <= plain["round_trips"] < tls["round_trips"]
+    assert tls["octets_down"] > 1000
+    assert list(Path("/run/netns").glob(f"edotun-bench-{bench.pid}-*")) == []

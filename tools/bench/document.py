@@ -45,16 +45,21 @@ def _figures(spread: object) -> str:
     return " | ".join(f"{getattr(spread, name):.3f}" for name in ("median", "minimum", "maximum"))
 
 
-def around(path: Path) -> tuple[str, str]:
-    """Return what stands before and behind the two marks of ``path``; raises DocumentError or OSError."""
-    before, begin, rest = path.read_text().partition(BEGIN)
+def around(path: Path, mark: str = BEGIN) -> tuple[str, str]:
+    """Return what stands before ``mark`` in ``path`` and behind the next END; raises DocumentError or OSError."""
+    before, begin, rest = path.read_text().partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise DocumentError(f"{path}: there is no place for figures ({BEGIN} ... {END})")
+        raise DocumentError(f"{path}: there is no place for figures ({mark} ... {END})")
     return before, after
 
 
+def put(path: Path, mark: str, text: str) -> None:
+    """Put ``text`` between ``mark`` and the next END of the file ``path``; raises DocumentError or OSError."""
+    before, after = around(path, mark)
+    path.write_text(f"{before}{mark}\n\n{text}\n\n{END}{after}")
+
+
 def write(path: Path, report: Report) -> None:
-    """Put the figures between the two marks of the file ``path``; raises DocumentError or OSError."""
-    before, after = around(path)
-    path.write_text(f"{before}{BEGIN}\n\n{table(report)}\n\n{END}{after}")
+    """Put the figures of goodput where they belong in the file ``path``; raises DocumentError or OSError."""
+    put(path, BEGIN, table(report))

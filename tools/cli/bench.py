@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tun.errors import TunError
 
-from . import options, running
+from . import bench_handshakes, options, running
 
 if TYPE_CHECKING:
     from ..bench.run import Report
@@ -25,7 +25,13 @@ EPILOG = """Needs root and /dev/net/tun; everything happens in network namespace
 _LEAST_MTU, _MOST_MTU = 576, 9000
 
 
+app = typer.Typer(invoke_without_command=True, no_args_is_help=False, epilog=EPILOG)
+app.command("handshakes", epilog=bench_handshakes.EPILOG)(bench_handshakes.handshakes)
+
+
+@app.callback()
 def bench(
+    context: typer.Context,
     seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="How long each transfer lasts.")] = 2.0,
     octets: Annotated[
         int, typer.Option("--octets", "--bytes", metavar="N", help="Octets of each transfer, instead of a time.")
@@ -38,6 +44,9 @@ def bench(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Measure goodput kernel to stack, stack to kernel and stack to stack, and kernel to kernel beside it."""
+    if context.invoked_subcommand is not None:
+        _nothing_before(context)
+        return
     if not 0.1 <= seconds <= 600:
         options.wrong(f"--seconds: {seconds:g} is not in 0.1-600")
     if octets < 0:
@@ -80,6 +89,14 @@ def bench(
         print(json.dumps(report.to_json()), flush=True)
     else:
         _show(console, report)
+
+
+def _nothing_before(context: typer.Context) -> None:
+    """Refuse options of the measurement of goodput before the name of another one."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            options.wrong(f"{parameter.opts[0]} stands behind {context.invoked_subcommand}")
 
 
 def _show(console: Console, report: Report) -> None:
