@@ -51,7 +51,8 @@ class Prober:
             return
         self.busy = True
         self._begun = self._next_at = now
-        self._rto = self._connection.rtt.rto
+        # A timer that has backed off says nothing of how soon an answer can be there.
+        self._rto = min(self._connection.rtt.rto, _THEN)
         self._sent = 0
         self._reset = False
 

@@ -156,6 +156,17 @@ def test_resets_of_a_restarted_peer_end_the_connection_after_four_keepalives() -
     assert len([packet for _, from_client, packet in pair.wire.sent if from_client and flags_of(packet) & RST]) >= 4
 
 
+def test_a_timer_that_has_backed_off_does_not_delay_the_end() -> None:
+    pair = Pair(tap=lambda _packet, _from_client, _now: [])
+    pair.b.attempt.write(b"unheard")
+    pair.wire.run(100.0)
+    assert pair.b.connection.rtt.rto > 50.0
+    begun = pair.wire.now
+    forge(pair, SYN, 1000)
+    assert pair.wire.run(60.0, lambda: pair.b.attempt.error is not None)
+    assert pair.wire.now - begun == pytest.approx(30.0, abs=0.1)
+
+
 def test_an_old_segment_with_a_good_mac_does_not_pass_for_an_answer() -> None:
     """An attacker plays back what the peer sent before: its timestamps echo nothing of the probe."""
     pair = Pair()

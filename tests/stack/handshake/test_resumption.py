@@ -9,7 +9,6 @@ import pytest
 from ao.messages import Hello, MessageKind, decode
 from ao.sessions import Session
 from stack.attempt import Attempt
-from stack.config import TcpConfig
 from stack.listener import Listener
 from stack.run import SYN
 from stack.security import Security
@@ -27,7 +26,7 @@ class Hosts:
     """A client and a server that have connections one after the other."""
 
     def __init__(self, client: Security = PLAIN, server: Security = PLAIN, *, tap: Tap | None = None) -> None:
-        self.wire = Wire(config=TcpConfig(msl=0.5))
+        self.wire = Wire()
         self.client = client
         self.listener: Listener = self.wire.server.listen(80, security=server)
         self.connect()
