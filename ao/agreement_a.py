@@ -149,6 +149,10 @@ class AgreementA(Role):
         self._end()
         return refused(refusal)
 
+    def wipe(self) -> None:
+        super().wipe()
+        self._sessions = ()
+
     def schedule(self) -> Schedule:
         """Return the keys; raises NotAgreed while there are none."""
         if self._schedule is None:

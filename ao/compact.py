@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .groups import GROUPS
+from .groups import GROUPS, PrivateShare
 from .messages import Flag
 from .octets import Random
 from .outcome import NotAgreed
@@ -48,10 +48,11 @@ class CompactAgreement:
 
     def __init__(self, *, is_a: bool, suite: Suite, flags: int, random: Random) -> None:
         self._is_a = is_a
-        self._own = GROUPS[_GROUP].generate(random)
+        own = GROUPS[_GROUP].generate(random)
+        self._own: PrivateShare | None = own
         self._peer: bytes | None = None
         self._schedule: Schedule | None = None
-        self.option = option(self._own.public)
+        self.option = option(own.public)
         self.suite: Suite | None = suite
         self.group: int | None = _GROUP
         self.flags = flags & (Flag.NAT | Flag.OPTIONS_OUTSIDE)
@@ -67,7 +68,7 @@ class CompactAgreement:
         Raises NotAgreed without the peer's option, BadShare for a share that is one's own or makes the secret zero.
         """
         if self._schedule is None:
-            if self._peer is None:
+            if self._peer is None or self._own is None:
                 raise NotAgreed("there are no keys")
             a, b = (self.option, self._peer) if self._is_a else (self._peer, self.option)
             secret = self._own.secret(self._peer[len(_HEAD) :])
@@ -75,8 +76,9 @@ class CompactAgreement:
         return self._schedule
 
     def wipe(self) -> None:
-        """Forget the keys; ``schedule`` raises NotAgreed from now on."""
+        """Forget share and keys; ``schedule`` raises NotAgreed from now on."""
         self._peer = None
+        self._own = None
         if self._schedule is not None:
             self._schedule.wipe()
             self._schedule = None

@@ -35,6 +35,7 @@ class Rekeying:
         "_is_a",
         "_own",
         "_random",
+        "_refused",
         "_rekey",
         "_schedule",
         "ended",
@@ -52,6 +53,8 @@ class Rekeying:
         self._rekey = b""
         # The rekey that this side has answered, and its answer.
         self._answered: tuple[bytes, bytes] | None = None
+        # The message that this side has refused, and the refusal, which may be lost.
+        self._refused: tuple[bytes, Outcome] | None = None
         self.newest = 0
         self.ended = False
 
@@ -74,15 +77,16 @@ class Rekeying:
         self._rekey = Rekey((self.newest + 1) & 0xFF, fresh, self._group, self._own.public).encode()
         return self._rekey
 
-    def take(self, kind: int, message: bytes, under: int, current: int) -> Outcome:
+    def take(self, kind: int, message: bytes, under: int, current: int, *, held: bool = False) -> Outcome:
         """Take a whole message that came in a segment with a good MAC under generation ``under``.
 
-        ``current`` is the generation under which this side sends. The outcome is ``answer`` with the answer, or
+        ``current`` is the generation under which this side sends; ``held``: there still is an older key with the
+        KeyID of the next, so that no rekey is answered. The outcome is ``answer`` with the answer, or
         ``keys``: ``schedule`` has the new keys then; ``repeated`` with the answer again; ``refuse`` with the
         refusal, or ``refused``: rekeying has ended.
         """
         if kind == MessageKind.REKEY:
-            outcome = self._take_rekey(message, under, current)
+            outcome = self._take_rekey(message, under, current, held)
         elif kind == MessageKind.REKEY_ANSWER:
             outcome = self._take_answer(message, under)
         elif kind == MessageKind.REFUSE:
@@ -92,9 +96,12 @@ class Rekeying:
         if outcome.kind in (OutcomeKind.refuse, OutcomeKind.refused):
             self.ended = True
             self._own = self._answered = None
+            if outcome.reply is not None:
+                again = Outcome(OutcomeKind.repeated, reply=outcome.reply, reply_kind=outcome.reply_kind)
+                self._refused = (message, again)
         return outcome
 
-    def _take_rekey(self, message: bytes, under: int, current: int) -> Outcome:
+    def _take_rekey(self, message: bytes, under: int, current: int, held: bool) -> Outcome:
         rekey = _parse(MessageKind.REKEY, message)
         if rekey is None:
             return _MALFORMED
@@ -103,7 +110,9 @@ class Rekeying:
             if message != first:
                 return _DIFFERENT
             return Outcome(OutcomeKind.repeated, reply=answer, reply_kind=MessageKind.REKEY_ANSWER)
-        if self.ended or not under == current == self.newest or rekey.generation != (current + 1) & 0xFF:
+        if self._refused is not None and message == self._refused[0]:
+            return self._refused[1]
+        if self.ended or held or not under == current == self.newest or rekey.generation != (current + 1) & 0xFF:
             return _IGNORED
         if self._own is not None and self._is_a:
             return _IGNORED

@@ -124,9 +124,10 @@ class Passive:
                 # Its hello has to follow; until then there is no state (profile.md §5).
                 stack.note(AoDrop.clear_segment)
                 return True
-            if security.policy == "require":
-                stack.reset(segment, now)
-                return False
+        if security.agrees and not back.hello and security.policy == "require":
+            # Another policy may have been in force when the cookie was made.
+            stack.reset(segment, now)
+            return False
         if listener.queue_full or not stack.memory.admits():
             # Its peer believes that it stands: it repeats what it has to say, and by then there may be room.
             stack.note("accept_queue_full" if listener.queue_full else "no_memory")

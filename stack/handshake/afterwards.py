@@ -160,7 +160,8 @@ class Afterwards:
         connection = self._flow.connection
         points = self._flow.edo.dialect.points
         header = self._flow.plan(run.options, ACK).header_octets
-        area = min(connection.path_mtu_octets - connection.config.ip_header - header, connection.peer_mss) & ~3
+        # The peer's MSS knows of no options (RFC 6691 §2), and what lies behind Data Offset is padded to words.
+        area = min(connection.path_mtu_octets - connection.config.ip_header, connection.peer_mss + 20) - header & ~3
         sending = 0 if self.renewer is None else self.renewer.sending
         messages = [(kind, message) for kind, (of, message) in self._waiting.items() if of == sending]
         self._waiting.clear()
@@ -178,7 +179,12 @@ class Afterwards:
                 parts.append(whole)
                 room = area - size
             else:
-                parts.extend(spread(kind, message, area, points=points))
+                try:
+                    parts.extend(spread(kind, message, area, points=points))
+                except ValueError:
+                    # The path has become so narrow that 8 segments have no room for it: it is as if it were lost.
+                    self._flow.stack.counters["messages_without_room"] += 1
+                    continue
                 room = 0
         return parts
 

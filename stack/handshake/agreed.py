@@ -218,7 +218,7 @@ class Agreed(Handshake):
         # What lies behind Data Offset is padded to words.
         area = room + 20 - inside & ~3
         try:
-            segments = spread(kind, message, area)
+            segments = spread(kind, message, area, points=flow.edo.dialect.points)
         except ValueError:
             self.give_up(
                 errno.EMSGSIZE, f"{len(message)} octets of key exchange do not fit 8 segments", flow.stack.now
@@ -381,6 +381,8 @@ class Agreed(Handshake):
         self.eno_due = False
         self.facts.fallback = reason
         self.facts.mode = "none"
+        self.flow.protection.wipe()
+        self.agreement.wipe()
         self.flow.protection = Protection(refuse_ao=True)
         self.flow.connection.hold_data = False
         self.flow.stack.downgrades[reason] += 1

@@ -81,7 +81,8 @@ class AgreedA(CrossingA):
         )
         self._offered_eos = False
         self.peer_eno = b""
-        payload = oob_payload(cut(MessageKind.HELLO, self.agreement.hello), MOST_WITH_MESSAGE)
+        fragments = cut(MessageKind.HELLO, self.agreement.hello, points=flow.edo.dialect.points)
+        payload = oob_payload(fragments, MOST_WITH_MESSAGE)
         config = flow.connection.config
         limit = min(_OUT_OF_BAND_LIMIT, config.mtu - config.ip_header - 24)
         self._out_of_band: bytes | None = payload if len(payload) <= limit else None

@@ -150,7 +150,7 @@ class AgreedB(RoleB):
                 options,
                 extension=Form.LONG,
                 behind=True,
-                riders=cut(*self.agreement.sending),
+                riders=cut(*self.agreement.sending, points=flow.edo.dialect.points),
                 dialect=flow.edo.dialect,
                 syn=True,
             )

@@ -112,7 +112,9 @@ class Renewer:
         if took is Took.DIFFERS:
             self._flow.drop(AoDrop.ke_repeated_differently)
             return True
-        outcome = self._rekeying.take(kind, message, under, self._ring.sending)
+        # No KeyID stands for two keys: 256 changes may take the peer less time than an old key is kept.
+        held = self._ring.find((self._rekeying.newest + 1) & 0xFF) is not None
+        outcome = self._rekeying.take(kind, message, under, self._ring.sending, held=held)
         if outcome.drop is not None:
             self._flow.drop(outcome.drop)
         match outcome.kind:
@@ -150,9 +152,11 @@ class Renewer:
         self._flow.stack.touch(self._flow)
 
     def _answer(self, outcome: Outcome) -> None:
+        if outcome.reply is None or outcome.reply_kind is None:
+            return
         # The answer travels under the generation of the rekey alone; who announced the next has the answer.
-        if outcome.reply is not None and self._ring.sending < self._rekeying.newest:
-            self._carriage.carry(MessageKind.REKEY_ANSWER, outcome.reply)
+        if outcome.reply_kind is MessageKind.REFUSE or self._ring.sending < self._rekeying.newest:
+            self._carriage.carry(outcome.reply_kind, outcome.reply)
 
     def _refused(self, outcome: Outcome) -> None:
         self._stop_asking()

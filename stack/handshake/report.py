@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from ao.messages import MalformedMessage
@@ -71,7 +72,10 @@ class Reporter:
 
     def _compare(self, report: Report) -> None:
         if report.options is None or not self._sent:
-            self.differences = []
+            # Of a SYN that was not kept the peer knows the source alone.
+            own = self._sent[:1]
+            kept = [replace(one, source=report.source, source_port=report.port) for one in own]
+            self.differences = closest(own, kept[0], self._flow.edo.dialect.points) if kept else []
             if self.strict and report.options is None:
                 self.fault = "the peer kept nothing of our SYN, so that nothing vouches for it"
             return

@@ -16,6 +16,7 @@ from ao.groups.x25519_mlkem768 import X25519MlKem768
 from ao.keys import Key, agreed_key
 from ao.macs import by_number
 from ao.messages import Answer, Hello, MessageKind, Retry, decode
+from ao.outcome import NotAgreed
 from ao.rekey import Rekeying
 from ao.schedule import Schedule, encryption_key, transcript
 from ao.sessions import Session
@@ -305,6 +306,18 @@ def test_segments(case: dict[str, Any], index: int) -> None:
         flipped = bytearray(tcp)
         flipped[position] ^= 0x40
         assert not verify(parts.number >> 32, memoryview(flipped), parts.data_offset, 20, keep), position
+
+
+def test_compact_agreements_are_wiped_with_their_share() -> None:
+    """With it and the two options, which anybody has seen, there would be the keys again."""
+    source = scripted(bytes(range(32)), bytes(range(1, 33)))
+    a, b = (CompactAgreement(is_a=is_a, suite=Suite(1, 1), flags=1, random=source) for is_a in (True, False))
+    a.take(b.option)
+    a.schedule()
+    a.wipe()
+    a.take(b.option)
+    with pytest.raises(NotAgreed):
+        a.schedule()
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case["placement"] == "compact"], ids=name)

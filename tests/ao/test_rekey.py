@@ -160,6 +160,28 @@ def test_what_cannot_be_accepted_is_refused_and_ends_rekeying(
     assert other.ended
 
 
+def test_a_repetition_of_what_was_refused_is_refused_again() -> None:
+    two = Two()
+    parsed = decode(MessageKind.REKEY, two.a.start())
+    assert isinstance(parsed, Rekey)
+    bad = replace(parsed, group=23).encode()
+    first, again = (two.give(two.b, MessageKind.REKEY, bad) for _ in range(2))
+    assert (first.kind, again.kind) == (OutcomeKind.refuse, OutcomeKind.repeated)
+    assert (first.reply, first.reply_kind) == (again.reply, again.reply_kind)
+    assert two.give(two.b, MessageKind.REKEY, parsed.encode()).kind is OutcomeKind.ignored
+
+
+def test_no_rekey_is_answered_while_there_is_a_key_with_its_id() -> None:
+    two = Two()
+    rekey = two.a.start()
+    assert two.b.take(MessageKind.REKEY, rekey, 0, 0, held=True).kind is OutcomeKind.ignored
+    assert two.b.newest == 0
+    first = two.b.take(MessageKind.REKEY, rekey, 0, 0)
+    assert first.kind is OutcomeKind.answer
+    # The answer's own repetition is another matter.
+    assert two.b.take(MessageKind.REKEY, rekey, 0, 0, held=True).reply == first.reply
+
+
 def test_ones_own_share_is_refused() -> None:
     two = Two()
     parsed = decode(MessageKind.REKEY, two.a.start())

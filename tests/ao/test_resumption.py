@@ -165,3 +165,5 @@ def test_wiping_takes_what_was_resumed_along() -> None:
     for side in (a, b):
         side.wipe()
         assert side.resumed is None
+    # Nor does A keep what it has offered.
+    assert a._sessions == ()

@@ -9,6 +9,8 @@ import pytest
 from ao.groups import BadShare
 from ao.groups.x25519 import X25519Share
 from ao.messages import MessageKind, Refuse, RefuseReason
+from ao.outcome import NotAgreed
+from stack.handshake.role_b import AwaitingKeys
 from stack.handshake.stages import Stage
 from stack.run import ACK, RST, SYN
 from stack.security import Security
@@ -61,6 +63,18 @@ def test_a_syn_repeated_without_eno_makes_prefer_plain() -> None:
     assert not has_option(answer, 254)
     assert server.handshake.stage is Stage.PLAIN
     assert server.wire.server.downgrades["the SYN was repeated without ENO"] == 1
+
+
+def test_who_goes_plain_after_an_answer_forgets_share_and_keys() -> None:
+    server = Server(PREFER, PREFER, Stage.ANSWERED)
+    protection = server.handshake.flow.protection
+    assert isinstance(protection, AwaitingKeys)
+    protection.keyed = server.handshake._make_keys()
+    server.meets(without_option(server.syn, ENO))
+    assert server.handshake.stage is Stage.PLAIN
+    assert list(protection.keyed.ring) == []
+    with pytest.raises(NotAgreed):
+        server.handshake.agreement.schedule()
 
 
 def test_an_out_of_band_segment_again_has_the_answer_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from dataclasses import replace
 
@@ -268,3 +269,37 @@ def test_the_flood_never_gets_an_agreement() -> None:
         packet = resummed(resummed(syn, 0, number >> 8 | 0x40), 1, number & 0xFF)
         assert len(hears(wire, packet)) == 1
     assert len(wire.server.flows) == before
+
+
+def test_a_cookie_of_another_policy_lets_nobody_in_without_keys() -> None:
+    wire, listener = flooded(PREFER)
+
+    def tap(packet: bytes, from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        if not from_client:
+            # The answer is under way: from now on keys are required.
+            listener.security = REQUIRE
+        return [(0.0, packet)]
+
+    wire.tap = tap
+    attempt = wire.client.connect(("10.0.0.2", 80), security=Security(), now=wire.now)
+    wire.run(5.0)
+    assert wire.server.counters["cookies_sent"] == 1
+    assert wire.server.counters["cookies_good"] == 0
+    assert listener.waiting == 0
+    assert attempt.error is not None
+    assert attempt.error.errno == errno.ECONNRESET
+
+
+def test_a_translated_port_is_told_where_nothing_of_the_syn_was_kept() -> None:
+    wire, listener = flooded()
+
+    def tap(packet: bytes, from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        at = 1 if from_client else 3
+        return [(0.0, resummed(packet, at, packet[20 + at] ^ 1))]
+
+    wire.tap = tap
+    report = checked(served(wire, listener, replace(REQUIRE, placements=("late",))))
+    assert wire.server.counters["cookies_good"] == 1
+    path = report["path"]
+    assert isinstance(path, list)
+    assert [(row["of"], row["what"]) for row in path] == [("port", "translated")]

@@ -8,6 +8,7 @@ import pytest
 
 from ao.mkt import Mkt, MktTable
 from ao.reasons import AoDrop
+from edo.codepoints import CodePoints, Dialect
 from stack import rollover
 from stack.config import TcpConfig
 from stack.security import Security
@@ -149,3 +150,15 @@ def test_ao_enc_under_a_full_backlog_is_served_by_cookies() -> None:
     assert accepted.read() == b"sealed"
     assert accepted.report()["mode"] == "ao-enc"
     assert wire.server.drops[AoDrop.ao_bad_mac] == 0
+
+
+@pytest.mark.parametrize("placement", ["syn", "late"])
+def test_the_experiment_of_key_exchange_may_have_another_number(placement: str) -> None:
+    dialect = Dialect(points=CodePoints(ke_exid=0xBEEF))
+    security = Security("ao-enc-dh", dialect=dialect, placements=(placement,))
+    wire = Wire()
+    attempt, _ = wire.open(security, security)
+    assert wire.run(5.0, lambda: attempt.report()["generation"] == 0)
+    assert attempt.report()["placement"] == placement
+    assert any(b"\xbe\xef\x01" in packet for _, _, packet in wire.sent)
+    assert not any(b"\xa0\xe1\x01" in packet for _, _, packet in wire.sent)

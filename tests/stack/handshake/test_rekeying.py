@@ -351,6 +351,72 @@ def test_two_hundred_and_sixty_changes_count_mod_256() -> None:
     assert pair.drops() == {}
 
 
+def test_a_peer_that_changes_too_fast_waits_for_the_key_with_the_id_of_the_next() -> None:
+    """Anybody may agree on keys, and give up old ones at once: 256 changes in less than a minute."""
+    pair = Pair()
+    a = pair.a
+    for _ in range(256):
+        for generation in [old for old in a.ring.generations.values() if old < a.ring.newest_heard]:
+            a.ring.give_up(generation)
+        assert a.handshake.after.renewer is not None
+        a.handshake.after.renewer._give_up_at.clear()
+        a.attempt.rekey()
+        pair.wire.run(0.1)
+        a.attempt.write(b"x")
+        pair.wire.run(0.05)
+    assert pair.generations == (255, 255)
+    assert pair.b.attempt.read() == b"x" * 256
+    # B's key 0 is given up, and the repeated rekey is answered.
+    pair.wire.run(100.0)
+    pair.a.attempt.write(b"y")
+    pair.wire.run(5.0)
+    assert pair.generations == (256, 256)
+    assert pair.b.attempt.read() == b"y"
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_refusal_that_was_lost_is_said_again(lost: int) -> None:
+    left = lost
+
+    def refusal(packet: bytes, _from_client: bool) -> bool:
+        nonlocal left
+        left -= carries(packet, 8)
+        return carries(packet, 8) and left >= 0
+
+    pair = Pair(tap=dropping(refusal))
+    pair.b.protection.rekeying._group = 23
+    pair.a.attempt.rekey()
+    pair.wire.run(30.0)
+    assert [message for _, _, message in pair.messages(8)] == [b"\x01\x03"] * (lost + 1)
+    assert len(pair.messages(5)) == lost + 1
+    assert pair.a.protection.rekeying.ended
+    pair.talk()
+    assert (pair.generations, pair.drops()) == ((0, 0), {})
+
+
+@pytest.mark.parametrize("mss", [300, 1100])
+def test_a_message_keeps_to_the_mss_of_the_peer(mss: int) -> None:
+    """A segment with its options is no longer than MSS and 20 octets (RFC 6691 §2)."""
+    security = Security("ao-enc-dh", groups=("X25519MLKEM768",), placements=("late",))
+    pair = Pair(security, security, config=TcpConfig(mss=mss), from_start=True)
+    pair.a.attempt.rekey()
+    pair.wire.run(3.0)
+    assert pair.generations == (1, 1)
+    assert max(len(packet) for _, _, packet in pair.wire.sent) <= mss + 40
+
+
+def test_a_path_that_became_too_narrow_costs_a_message_and_no_more() -> None:
+    security = Security("ao-enc-dh", groups=("X25519MLKEM768",))
+    pair = Pair(security, security)
+    for side in pair.sides:
+        side.connection.peer_mss = 100
+    pair.a.attempt.rekey()
+    pair.wire.run(1.0)
+    assert pair.wire.client.counters["messages_without_room"] > 0
+    pair.talk()
+    assert (pair.generations, pair.drops()) == ((0, 0), {})
+
+
 def test_a_narrow_path_has_a_message_in_two_segments() -> None:
     pair = Pair()
     for side in pair.sides:
