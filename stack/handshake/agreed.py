@@ -212,6 +212,8 @@ class Agreed(Handshake):
         flow = self.flow
         connection = flow.connection
         run = connection.segment(ACK)
+        # Nor what accurate ECN counts in flags (RFC 9768 §3.2).
+        run.flags = ACK
         options = with_eno(run.options) if self.eno_due else run.options
         inside = flow.plan(options, ACK, (), CLEAR).data_offset
         room = min(connection.peer_mss, connection.path_mtu_octets - connection.config.ip_header - 20)

@@ -232,7 +232,10 @@ class AgreedB(RoleB):
         self.eno_due = False
         flow.edo.accepted(True)
         # The segment counts as an empty one at the stream's start, and may be the ACK that ends the handshake.
-        flow.deliver(segment, flow.connection.irs + 1, None, now, payload=False)
+        connection = flow.connection
+        if connection.state is State.SYN_RECEIVED or not connection.accurate:
+            # Later its flags, ACK alone, would be taken for a count of marks (RFC 9768 §3.2.2).
+            flow.deliver(segment, connection.irs + 1, None, now, payload=False)
         if not flow.over:
             self._expect_hello(now)
         for _, outcome in outcomes:

@@ -11,6 +11,7 @@ from ao.reasons import AoDrop
 from edo.codepoints import CodePoints, Dialect
 from stack import rollover
 from stack.config import TcpConfig
+from stack.run import ACK
 from stack.security import Security
 from tests.stack.handshake.test_agreed import check, ended, has_option, in_clear, resummed
 from tests.stack.wire import Wire, transfer
@@ -162,3 +163,28 @@ def test_the_experiment_of_key_exchange_may_have_another_number(placement: str) 
     assert attempt.report()["placement"] == placement
     assert any(b"\xbe\xef\x01" in packet for _, _, packet in wire.sent)
     assert not any(b"\xa0\xe1\x01" in packet for _, _, packet in wire.sent)
+
+
+@pytest.mark.parametrize("group", ["x25519", "X25519MLKEM768"])
+def test_accurate_ecn_leaves_the_flags_of_key_exchange_alone(group: str) -> None:
+    """ACK is their only flag (profile.md §5), and that they do not count is no mark (RFC 9768 §3.2.2)."""
+
+    def tap(packet: bytes, from_client: bool, _now: float) -> list[tuple[float, bytes]]:
+        hello = from_client and b"\xa0\xe1\x01" in packet[60:]
+        return [(0.0, packet), (0.001, packet)] if hello else [(0.0, packet)]
+
+    wire = Wire(config=TcpConfig(ecn="accurate", mtu=1280), tap=tap)
+    security = Security("ao-enc-dh", groups=(group,), placements=("late",))
+    attempt, listener = wire.open(security, security)
+    assert wire.run(5.0, lambda: attempt.report()["generation"] == 0)
+    messages = [
+        packet for _, _, packet in wire.sent if any(b"\xa0\xe1" + kind in packet for kind in (b"\1", b"\2"))
+    ]
+    assert {packet[32] & 0x0F | packet[33] for packet in messages} == {ACK}
+    wire.run(1.0)
+    accepted = listener.accept()
+    assert accepted is not None
+    for side in (attempt, accepted):
+        connection = side.flow.connection
+        assert connection.accurate
+        assert connection.marks_told == connection.marks_seen == 5
