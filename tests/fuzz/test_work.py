@@ -47,11 +47,13 @@ def lines_of(call: Callable[[], object]) -> int:
         count += event == "line"
         return local
 
+    # Who measures what tests reach goes on with it behind this.
+    before = sys.gettrace()
     sys.settrace(local)
     try:
         call()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return count
 
 

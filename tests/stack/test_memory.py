@@ -302,11 +302,13 @@ def lines_of(call: object, *arguments: object) -> int:
         count += event == "line"
         return local
 
+    # Who measures what tests reach goes on with it behind this.
+    before = sys.gettrace()
     sys.settrace(local)
     try:
         call(*arguments)  # type: ignore[operator]
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return count
 
 
