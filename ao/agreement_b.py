@@ -75,12 +75,8 @@ class AgreementB(Role):
         """Whether the answer stands."""
         return self._state is _State.ANSWERED
 
-    def take_hello(self, message: bytes, *, isn: int, eno: bytes, peer_isn: int, peer_eno: bytes) -> Outcome:
-        """Take a whole hello; ``isn`` and ``eno`` are of the SYN-ACK, ``peer_isn`` and ``peer_eno`` of the SYN."""
-        return self.take(MessageKind.HELLO, message, isn=isn, eno=eno, peer_isn=peer_isn, peer_eno=peer_eno)
-
     def take(self, kind: int, message: bytes, *, isn: int, eno: bytes, peer_isn: int, peer_eno: bytes) -> Outcome:
-        """Take a whole message of A; the other arguments are as in ``take_hello``."""
+        """Take a whole message of A; ``isn``, ``eno`` are the SYN-ACK's, ``peer_isn``, ``peer_eno`` the SYN's."""
         parsed = self._parsed(kind, message, _FROM_A)
         if isinstance(parsed, Outcome):
             # Once the second hello is there the first means nothing any more.

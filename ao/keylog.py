@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .cipher import CIPHERS, CIPHERS_BY_NAME, NO_CIPHER
+from .ends import endpoint
 from .keys import Key, agreed_key
 from .macs import MACS, by_number
 from .schedule import Schedule
@@ -46,8 +47,8 @@ class LoggedKeys:
     def line(self) -> str:
         """The line, without its end."""
         row = {
-            "a": _end_text(self.a),
-            "b": _end_text(self.b),
+            "a": endpoint(*self.a),
+            "b": endpoint(*self.b),
             "isn_a": self.isn_a,
             "isn_b": self.isn_b,
             "generation": self.generation,
@@ -113,11 +114,6 @@ def _number(row: dict[str, Any], name: str, limit: int) -> int:
     if type(value) is not int or not 0 <= value < limit:
         raise KeyLogError(f"{name!r} is not in 0-{limit - 1}")
     return value
-
-
-def _end_text(end: End) -> str:
-    address = ipaddress.ip_address(end[0])
-    return f"[{address}]:{end[1]}" if address.version == 6 else f"{address}:{end[1]}"
 
 
 def _end(row: dict[str, Any], name: str) -> End:

@@ -17,7 +17,6 @@ from .traffic_keys import SocketPair
 from .wiped import KeysWiped
 
 NAME = "md5"
-DIGEST_OCTETS = 16
 OPTION_OCTETS = 18
 
 _FIXED_HEADER = 20

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Final
 
+from ao.ends import endpoint
+
 from . import ao_counters
 from .config import TcpConfig
 from .events import Closed, Event, Readable, SoftError, TcpError, Urgent, Writable
@@ -294,8 +296,8 @@ class Attempt:
         drops = (self._drops or Counter()) + self.flow.drops + connection.drops
         end = self.finished if self.finished is not None else self.stack.now
         return {
-            "peer": _endpoint(self.peer),
-            "local": _endpoint(self.local),
+            "peer": endpoint(*self.peer),
+            "local": endpoint(*self.local),
             "role": self.role,
             "requested": security["requested"],
             "mode": security["mode"],
@@ -322,8 +324,3 @@ class Attempt:
             "seconds": round(end - self.started, 6),
             "error": None if self.error is None else str(self.error.strerror or self.error),
         }
-
-
-def _endpoint(endpoint: tuple[str, int]) -> str:
-    address, port = endpoint
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

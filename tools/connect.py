@@ -8,11 +8,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
+from ao.ends import endpoint
 from stack.security import Security
 
 from .network import Network, Reported, close
 from .pattern import first_difference, pattern
-from .report import endpoint, unconnected
+from .report import unconnected
 from .services import CHUNK
 
 LIMIT = 1 << 18

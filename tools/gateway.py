@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from ao.ends import endpoint
+
 from .gateway_file import Endpoint, Forward
 from .network import Network, Reported, close, report_of
-from .report import endpoint, unconnected
+from .report import unconnected
 from .serve import LAST_LINGER, LIMIT, LINGER
 
 # Called with the forward, the report of its connection through the stack, and what went wrong beside it.

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from ao.ends import endpoint
+
 NAMES: Final = (
     "peer",
     "local",
@@ -28,11 +30,6 @@ NAMES: Final = (
     "seconds",
     "error",
 )
-
-
-def endpoint(address: str, port: int) -> str:
-    """Return ADDR:PORT, an IPv6 address in brackets."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def json_line(report: Mapping[str, object], error: str | None = None, **more: object) -> str:

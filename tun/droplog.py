@@ -11,8 +11,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
+from ao.ends import endpoint
 from stack.host import Stack
-from stack.ip import address_text
 from stack.ports import FlowKey
 
 
@@ -66,12 +66,7 @@ class DropWatcher:
         if most is None:
             return ""
         local, local_port, remote, remote_port = most
-        return f": {_end(remote, remote_port)} to {_end(local, local_port)}"
-
-
-def _end(address: bytes, port: int) -> str:
-    text = address_text(address)
-    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
+        return f": {endpoint(remote, remote_port)} to {endpoint(local, local_port)}"
 
 
 @contextlib.asynccontextmanager

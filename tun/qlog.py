@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TextIO
 
+from ao.ends import endpoint
 from stack.connection import Connection
-from stack.ip import address_text
 from stack.run import Run
 from stack.segment import Segment
 from stack.states import State
@@ -187,7 +187,7 @@ class Qlog:
             self._event("recovery:loss_timer_updated", flow, now, {"timer_type": kind, "event_type": "cancelled"})
 
     def _event(self, name: str, flow: FlowName, now: float, data: dict[str, Any]) -> None:
-        group = f"{_endpoint(flow[0], flow[1])}-{_endpoint(flow[2], flow[3])}"
+        group = f"{endpoint(flow[0], flow[1])}-{endpoint(flow[2], flow[3])}"
         self._write({"time": round(now * 1000.0, 3), "name": name, "group_id": group, "data": data})
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -196,8 +196,3 @@ class Qlog:
 
 def _names(flags: int) -> list[str]:
     return [name for bit, name in enumerate(_FLAGS) if flags >> bit & 1]
-
-
-def _endpoint(address: bytes, port: int) -> str:
-    text = address_text(address)
-    return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"

@@ -36,7 +36,7 @@ def make_b(**changes: Any) -> AgreementB:
 
 def take_hello(b: AgreementB, message: bytes, **changes: Any) -> Outcome:
     given: dict[str, Any] = {"isn": S_B, "eno": ENO_B, "peer_isn": S_A, "peer_eno": ENO_A}
-    return b.take_hello(message, **{**given, **changes})
+    return b.take(MessageKind.HELLO, message, **{**given, **changes})
 
 
 def take_a(a: AgreementA, kind: int, message: bytes, **changes: Any) -> Outcome:

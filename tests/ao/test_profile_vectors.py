@@ -170,8 +170,13 @@ def test_agreement(case: dict[str, Any]) -> None:
     if "retry" in expect:
         assert run.agreement_a.sending == (MessageKind.SECOND_HELLO, bytes.fromhex(expect["hello2"]))
         assert (
-            run.agreement_b.take_hello(
-                run.agreement_a.hello, isn=run.b.isn, eno=run.b.eno, peer_isn=run.a.isn, peer_eno=run.a.eno
+            run.agreement_b.take(
+                MessageKind.HELLO,
+                run.agreement_a.hello,
+                isn=run.b.isn,
+                eno=run.b.eno,
+                peer_isn=run.a.isn,
+                peer_eno=run.a.eno,
             ).kind
             is OutcomeKind.ignored
         )

@@ -64,8 +64,10 @@ def run(main: Callable[[edotun.Loopback], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(within())
 
 
-def serve(person: Person, met: list[str]) -> Callable[..., Coroutine[Any, Any, None]]:
-    """An echo for those who are let in; ``met`` gets their names, or why they were refused."""
+def serve(
+    person: Person, met: list[str], ended: asyncio.Event | None = None
+) -> Callable[..., Coroutine[Any, Any, None]]:
+    """An echo for those who are let in; ``met`` gets their names, or why they were refused; ``ended`` follows."""
 
     async def service(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -74,6 +76,8 @@ def serve(person: Person, met: list[str]) -> Callable[..., Coroutine[Any, Any, N
         except authentication.Refused as refusal:
             met.append(str(refusal))
         writer.close()
+        if ended is not None:
+            ended.set()
 
     return service
 
@@ -144,15 +148,15 @@ def test_a_man_in_the_middle_is_refused_by_both(people: tuple[Person, Person, Pe
     heard: list[bytes] = []
 
     async def main(loopback: edotun.Loopback) -> None:
-        await loopback.start_server(serve(server, met), 22, security=AGREED)
+        ended = asyncio.Event()
+        await loopback.start_server(serve(server, met, ended), 22, security=AGREED)
         await relay(loopback, heard, middle if signs else None)
         streams = await loopback.open_connection(HOST, 23, security=AGREED)
         with pytest.raises(authentication.Refused, match="not among" if signs else "someone stands between"):
             await client.authenticate(streams)
         assert not streams[1].get_extra_info("security")["authenticated"]
         streams[1].close()
-        while not met:
-            await asyncio.sleep(0.01)
+        await ended.wait()
 
     run(main)
     assert len(met) == 1

@@ -3,7 +3,8 @@
 import json
 from collections import Counter
 
-from tools.report import NAMES, endpoint, json_line, text_line, unconnected
+from ao.ends import endpoint
+from tools.report import NAMES, json_line, text_line, unconnected
 
 REPORT = {
     "peer": ("10.0.0.1", 80),

@@ -15,7 +15,6 @@ from . import options
 
 if TYPE_CHECKING:
     from ..decrypt.keybook import KeyBook
-    from ..decrypt.opening import Opened
 
 EPILOG = """Examples: edotun gateway near.toml --keylog keys.jsonl --capture sent.pcapng |
 edotun decrypt sent.pcapng --keylog keys.jsonl --write plain.pcapng |
@@ -66,7 +65,8 @@ def decrypt(
                 counts[opened.fate] += 1
                 if opened.key is not None:
                     used[opened.key] += 1
-                _write(out, opened)
+                when = opened.reading.packet.when or 0.0
+                out.add([opened.packet], when, outgoing=False, comments=[opened.comment])
     except (CaptureError, TunError) as error:
         options.wrong(str(error))
     if json_:
@@ -90,22 +90,3 @@ def _book(keylog: Path | None, keys: Path | None) -> KeyBook:
     except OSError as error:
         options.wrong(f"{error.filename}: {error.strerror}")
     return KeyBook(logged, configured)
-
-
-def _write(out: object, opened: Opened) -> None:
-    from stack.batch import Octets
-    from tun.capture import Capture
-
-    from ..decrypt.opening import Fate
-    from ..decrypt.plain import unchanged
-
-    assert isinstance(out, Capture)
-    packet = opened.reading.packet
-    segment = packet.segment
-    octets: Octets = opened.packet or unchanged(segment)
-    comment = None
-    if opened.fate is Fate.DECRYPTED:
-        comment = f"decrypted under {opened.key}; the header had {opened.reading.end} octets"
-    elif opened.fate not in (Fate.CLEAR, Fate.AUTHENTIC):
-        comment = f"not decrypted: {opened.fate.value.replace('_', ' ')}"
-    out.add([octets], packet.when or 0.0, outgoing=False, comments=[comment])

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
+from ao.ends import endpoint
 from ao.keyfile import KeyFileError
 
 from ..gateway import run_gateway
 from ..gateway_file import Forward, GatewayFileError, load
-from ..report import endpoint
 from . import options, running
 
 EPILOG = r"""Example of FILE.toml:

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from ao.ends import endpoint
+
 from .. import http, services
-from ..report import endpoint
 from ..serve import serve as run_service
 from . import methods, options, running
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ao.ends import endpoint
 from ao.keyfile import KeyFileError, load_with_md5
 
 from . import options
@@ -91,7 +92,7 @@ def _isn(text: str) -> tuple[tuple[bytes, int], int]:
 
 
 def _line(row: Judged) -> str:
-    ends = f"{_end(row.src, row.sport)} > {_end(row.dst, row.dport)}"
+    ends = f"{endpoint(row.src, row.sport)} > {endpoint(row.dst, row.dport)}"
     ids = " md5" if row.option == "md5" else "" if row.key_id is None else f" ids {row.key_id}/{row.rnext}"
     line = f"{row.n:6} {ends}{ids} {row.verdict.value.replace('_', ' ')}"
     if row.key is not None:
@@ -101,7 +102,3 @@ def _line(row: Judged) -> str:
     if row.would_match is not None:
         line += f"; would match: {row.would_match}"
     return line
-
-
-def _end(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ao.ends import endpoint
 from stack import agreed_keys
 from stack.host import Stack
 from stack.ip import address_octets, address_text
 from stack.ports import Carrier
 
-from ..report import endpoint
 from .fault import OrderFault
 
 

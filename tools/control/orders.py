@@ -6,13 +6,13 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ao.ends import endpoint
 from ao.md5 import Md5Table
 from ao.mkt import Mkt, MktConflict, MktTable
 from stack import ao_counters, rollover
 from stack.handshake.md5 import Md5Protection
 from stack.host import Stack
 
-from ..report import endpoint
 from .fault import OrderFault
 from .rows import mkt_of, row_of, row_of_md5
 

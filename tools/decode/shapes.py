@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
+
+from ao.ends import endpoint
 
 from .anatomy import Anatomy, OptionView
 from .conversation import Conversation, End
@@ -15,11 +16,7 @@ from .steps import Fault
 
 def end_text(end: End) -> str:
     """ADDR:PORT, IPv6 in brackets; the port alone where hex had no address."""
-    address, port = end
-    if not address:
-        return f"port {port}"
-    text = str(ipaddress.ip_address(address))
-    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
+    return endpoint(*end) if end[0] else f"port {end[1]}"
 
 
 def _plain(value: Any) -> Any:

@@ -62,7 +62,10 @@ class KeyBook:
             for a, b in ((source, destination), (destination, source)):
                 if _is_of(entry, a, b, isns):
                     name = f"generation {entry.generation}"
-                    yield Direction(name, entry.key(a, b), by_owner=a == source), _sent(entry, a == source)
+                    yield (
+                        Direction(name, entry.key(a, b), by_owner=a == source),
+                        entry.isn_a if a == source else entry.isn_b,
+                    )
         if len(isns) < 2:
             return
         for mkt in self._configured:
@@ -76,10 +79,6 @@ class KeyBook:
 
 Directed = tuple[Direction, int]
 """A direction, and the ISN from which it sends."""
-
-
-def _sent(entry: LoggedKeys, by_a: bool) -> int:
-    return entry.isn_a if by_a else entry.isn_b
 
 
 def _is_of(entry: LoggedKeys, a: End, b: End, isns: Mapping[End, int]) -> bool:

@@ -43,7 +43,16 @@ class Opened:
     reading: Reading
     fate: Fate
     key: str | None
-    packet: bytes | None
+    packet: bytes
+
+    @property
+    def comment(self) -> str | None:
+        """What is to be said of the packet that is written, None for nothing."""
+        if self.fate is Fate.DECRYPTED:
+            return f"decrypted under {self.key}; the header had {self.reading.end} octets"
+        if self.fate in (Fate.CLEAR, Fate.AUTHENTIC):
+            return None
+        return f"not decrypted: {self.fate.value.replace('_', ' ')}"
 
 
 class _Way:
@@ -78,9 +87,9 @@ class Opener:
         dialect = reading.conversation.found.dialect
         at, octets = (-1, 0) if spans is None else find_ao(spans, dialect.points)
         if spans is None or segment.flags & 2 or at < 0 or octets < 4:
-            return Opened(reading, Fate.CLEAR, None, None)
+            return self._left(reading, Fate.CLEAR)
         if packet.kept < len(segment.tcp):
-            return Opened(reading, Fate.CUT, None, None)
+            return self._left(reading, Fate.CUT)
         segment.spans = spans
         source = (segment.source, segment.source_port)
         tried = False
@@ -99,7 +108,12 @@ class Opener:
             self._ways[reading.conversation, source, segment.tcp[at + 2]] = way
             self._trackers[reading.conversation, source] = way.tracker
             return self._opened(reading, direction, sne << 32 | segment.seq)
-        return Opened(reading, Fate.BAD_MAC if tried else Fate.NO_KEY, None, None)
+        return self._left(reading, Fate.BAD_MAC if tried else Fate.NO_KEY)
+
+    @staticmethod
+    def _left(reading: Reading, fate: Fate) -> Opened:
+        """The segment stays as it is."""
+        return Opened(reading, fate, None, plain.unchanged(reading.packet.segment))
 
     def _ways_of(self, conversation: Conversation, source: End, key_id: int, reading: Reading) -> Iterator[_Way]:
         """The way that verified before, else every one that the keys allow."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ao.ends import endpoint
 from ao.md5 import Md5Key
 from ao.mkt import Mkt, MktTable
 from ao.traffic_keys import SocketPair
@@ -116,7 +117,7 @@ class Judge:
         self._sessions.keep(packet, session)
         session.verified(source, packet.segment.seq)
         kind = "SYN" if packet.segment.flags & (SYN | ACK) == SYN else "other"
-        direction = f"{_end(packet.segment.source, packet.segment.source_port)} > " + _end(
+        direction = f"{endpoint(packet.segment.source, packet.segment.source_port)} > " + endpoint(
             packet.segment.destination, packet.segment.destination_port
         )
         if (direction, kind, mkt.name) not in self.traffic_keys:
@@ -188,11 +189,6 @@ class Judge:
         if right == key_id:
             return ()
         return ("key ids swapped",) if swapped == key_id else (f"KeyID {key_id} instead of {right}",)
-
-
-def _end(address: bytes, port: int) -> str:
-    text = _text(address)
-    return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"
 
 
 def _judged(
