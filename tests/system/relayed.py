@@ -122,6 +122,15 @@ def gateway(place: Place, *forwards: tuple[str, str], congestion: str = "cubic")
         assert program.end(PATIENCE) == 0, program.complaint
 
 
+def unharmed(report: dict[str, Any]) -> bool:
+    """Whether a connection ended without an error and lost nothing that its peer's kernel had sent in order.
+
+    An ACK that the kernel's next segment has overtaken, each having left from another core, is taken for old by
+    PAWS, as it must be (RFC 7323 §5.3 R1).
+    """
+    return report["error"] is None and report["drops"].keys() <= {"paws"}
+
+
 def to_programs(version: int, port: int) -> tuple[str, str]:
     """A forward by which the stack accepts: the programs' kernel connects to it, it is relayed to their server."""
     return (

@@ -15,6 +15,8 @@ from stack.states import State
 from tun.interface import Interface
 from tun.netns import Namespace
 
+from .relayed import unharmed
+
 pytestmark = [pytest.mark.tun, pytest.mark.programs("nc")]
 
 HOST = {4: "10.86.0.1", 6: "fd86::1"}
@@ -103,7 +105,7 @@ def test_the_stack_ends_its_direction_and_then_hears_nc(namespace: Namespace, ve
     assert bytes(heard) == answer
     (report,) = reports
     assert (report["octets_out"], report["octets_in"]) == (len(question), len(answer))
-    assert (report["drops"], report["error"]) == ({}, None)
+    assert unharmed(report), (report["drops"], report["error"])
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -127,7 +129,7 @@ def test_the_stack_connects_to_nc_which_ends_first(namespace: Namespace, version
     got, heard, report = asyncio.run(main())
     assert got == question
     assert heard == answer
-    assert (report["drops"], report["error"]) == ({}, None)
+    assert unharmed(report), (report["drops"], report["error"])
 
 
 @pytest.mark.parametrize("version", [4, 6])

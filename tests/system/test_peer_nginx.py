@@ -14,7 +14,19 @@ import pytest
 from tools.programs import Program
 from tun.interface import Interface
 
-from .relayed import PATIENCE, PROGRAMS, RELAY, STACK, Place, bracketed, from_programs, gateway, place, to_programs
+from .relayed import (
+    PATIENCE,
+    PROGRAMS,
+    RELAY,
+    STACK,
+    Place,
+    bracketed,
+    from_programs,
+    gateway,
+    place,
+    to_programs,
+    unharmed,
+)
 
 pytestmark = [pytest.mark.tun, pytest.mark.programs("nginx", "curl")]
 
@@ -124,7 +136,7 @@ def test_the_stack_asks_nginx(nginx: Place, version: int) -> None:
             return report
 
     report = asyncio.run(main())
-    assert (report["drops"], report["error"]) == ({}, None)
+    assert unharmed(report), (report["drops"], report["error"])
     assert len(requests_logged(nginx)) == REQUESTS + 7
 
 
@@ -146,5 +158,6 @@ def test_curl_asks_nginx_through_the_stack(nginx: Place, opens: str, version: in
         assert Path(f"{got}{number}").read_bytes() == SMALL
     assert Path(f"{got}-part").read_bytes() == LARGE[1_000_000:3_000_000]
     assert Path(f"{got}-all").read_bytes() == LARGE
-    assert [(report["drops"], report["error"]) for report in reports] == [({}, None)] * 3
+    assert len(reports) == 3
+    assert all(map(unharmed, reports)), [(report["drops"], report["error"]) for report in reports]
     assert len(requests_logged(nginx)) == REQUESTS + 2
