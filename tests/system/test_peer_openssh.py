@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.tun, pytest.mark.programs("sshd", "ssh", "scp", "ssh-k
 
 PORT, NEAR = 2222, 2223
 OCTETS = 4_000_000
-# Where sshd wants a folder to be, empty, before it serves anybody.
+# Where sshd wants a folder to be, empty, whenever somebody connects. It stays, as Debian's service leaves it: another
+# test's sshd may need it still.
 SEPARATION = Path("/run/sshd")
 SERVER = """
 Port {port}
@@ -56,10 +57,8 @@ def sshd(fresh_name: Callable[[str], str], tmp_path: Path) -> Iterator[Place]:
     (tmp_path / "known").write_text(f"server {(tmp_path / 'host.pub').read_text()}")
     (tmp_path / "server").write_text(SERVER.format(folder=tmp_path, port=PORT))
     (tmp_path / "client").write_text(CLIENT.format(folder=tmp_path))
+    SEPARATION.mkdir(mode=0o755, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        if not SEPARATION.exists():
-            SEPARATION.mkdir(mode=0o755)
-            stack.callback(SEPARATION.rmdir)
         one = stack.enter_context(place(fresh_name, tmp_path))
         command = ["/usr/sbin/sshd", "-D", "-e", "-f", str(tmp_path / "server")]
         server = stack.enter_context(Program("sshd", command, one.programs.name))
