@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.tun, pytest.mark.programs("sshd", "ssh", "scp", "ssh-k
 
 PORT, NEAR = 2222, 2223
 OCTETS = 4_000_000
-# Where sshd wants a folder to be, empty, whenever somebody connects. It stays, as Debian's service leaves it: another
-# test's sshd may need it still.
+# Where sshd wants a folder to be, empty, whenever somebody connects. It stays, as Debian's service leaves it:
+# another test's sshd may need it still.
 SEPARATION = Path("/run/sshd")
 SERVER = """
 Port {port}
