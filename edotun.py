@@ -5,7 +5,8 @@
 
 ``open_connection`` and ``start_server`` have asyncio's semantics and take the Runner of any stack; ``Interface``
 offers both for a TUN device of its own. ``BlockingInterface`` and ``sockets`` are for programs without asyncio;
-``Loopback`` and ``BlockingLoopback`` are the same within one process, without a device.
+``Loopback`` and ``BlockingLoopback`` are the same within one process, without a device. ``attack`` and
+``protection`` add to the matrices of ``edotun lab``.
 """
 
 from edo.codepoints import Dialect, EdoKind, FormChoice, Units
@@ -20,6 +21,8 @@ from stack.listener import Listener
 from stack.runner import Runner
 from stack.security import Security
 from stack.syneos import SynEos
+from tools.attacks.registry import attack
+from tools.lab.protections import protection
 from tun.errors import TunError
 from tun.interface import Interface
 from tun.loopback import Loopback
@@ -45,8 +48,10 @@ __all__ = [
     "TcpError",
     "TunError",
     "Units",
+    "attack",
     "experiment",
     "open_connection",
+    "protection",
     "sockets",
     "start_server",
 ]

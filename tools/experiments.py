@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
-from types import ModuleType
 
 from edo.experiments import Experiment, check
+
+from .userfile import UserFileError, run_file
 
 
 class ExperimentFileError(ValueError):
@@ -19,20 +19,9 @@ def load(path: Path) -> tuple[Experiment, ...]:
     Raises ExperimentFileError, with the file and, where there is one, the line.
     """
     try:
-        code = compile(path.read_bytes(), str(path), "exec")
-    except OSError as error:
-        raise ExperimentFileError(f"{path}: {error.strerror}") from None
-    except (SyntaxError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise ExperimentFileError(f"{path}{line}: {' '.join(str(getattr(error, 'msg', error)).split())}") from None
-    module = ModuleType(path.stem)
-    module.__file__ = str(path)
-    try:
-        exec(code, module.__dict__)
-    except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ExperimentFileError(f"{path}:{lines[-1] if lines else 1}: {text}") from None
+        module = run_file(path)
+    except UserFileError as error:
+        raise ExperimentFileError(str(error)) from None
     found = tuple(value for value in vars(module).values() if isinstance(value, Experiment))
     if not found:
         raise ExperimentFileError(f"{path}: it declares no experiment (edotun.experiment)")

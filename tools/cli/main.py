@@ -8,7 +8,22 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import bench, connect, decode, decrypt, demo, gateway, keys, option_space, peers, pkt, serve, sim, verify
+from . import (
+    bench,
+    connect,
+    decode,
+    decrypt,
+    demo,
+    gateway,
+    keys,
+    lab,
+    option_space,
+    peers,
+    pkt,
+    serve,
+    sim,
+    verify,
+)
 from .options import UsageFault
 
 
@@ -58,6 +73,7 @@ app.command("options", epilog=option_space.EPILOG)(option_space.option_space)
 app.command("decrypt", epilog=decrypt.EPILOG)(decrypt.decrypt)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
+app.add_typer(lab.app, name="lab")
 app.add_typer(peers.app, name="peers")
 
 

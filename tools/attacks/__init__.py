@@ -1,0 +1,1 @@
+"""Attackers: boxes that misbehave in one chosen way, one small file each, found by name."""

@@ -1,0 +1,202 @@
+"""Conversation: two programs that exchange seeded octets over real connections, with boxes between them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from stack.attempt import Attempt
+from stack.box import Box
+from stack.config import TcpConfig
+from stack.events import Closed, SoftError, TcpError
+from stack.host import Stack
+from stack.listener import Listener
+from stack.security import Security
+from stack.simulator import Delay, RateLimit
+from stack.simulator.world import SimRunner, World
+
+CLIENT: Final = "10.0.0.1"
+SERVER: Final = "10.0.0.2"
+PORT: Final = 80
+CLIENT_PORT: Final = 50_000
+"""The client's port, the same in each run, for attackers off path, who are taken to know it."""
+
+_RATE: Final = 10e6 / 8  # octets a second
+_QUEUE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What is said: ``octets`` each way, over a path of ``rtt`` seconds, for ``patience`` seconds at most.
+
+    The client's octets and the server's come from ``seed``, and so does all else that is left to chance.
+    ``config`` is of both ends (None: the stack's default, with a user timeout of 60 s).
+    """
+
+    seed: int
+    octets: int = 40_000
+    rtt: float = 0.02
+    patience: float = 300.0
+    config: TcpConfig | None = None
+
+    @property
+    def up(self) -> bytes:
+        """What the client sends."""
+        return random.Random(f"up {self.seed}").randbytes(self.octets)
+
+    @property
+    def down(self) -> bytes:
+        """What the server sends."""
+        return random.Random(f"down {self.seed}").randbytes(self.octets)
+
+
+class Program:
+    """What an application does at one end: it sends everything, ends its direction, and keeps what comes."""
+
+    __slots__ = ("attempt", "closed_at", "eof_at", "error", "expected", "received", "runner", "soft")
+
+    def __init__(self, runner: SimRunner[Stack], attempt: Attempt, data: bytes, expected: bytes) -> None:
+        self.runner = runner
+        self.attempt = attempt
+        self.expected = expected
+        self.received = bytearray()
+        self.eof_at: float | None = None
+        self.closed_at: float | None = None
+        self.error: TcpError | None = None
+        self.soft: list[str] = []
+        attempt.owner = self
+        attempt.write(data)
+        attempt.write_eof()
+        runner.wake()
+        self.on_ready()
+
+    def on_ready(self) -> None:
+        """Something happened to the connection."""
+        now = self.runner.now()
+        while (event := self.attempt.next_event()) is not None:
+            if isinstance(event, SoftError):
+                self.soft.append(str(event.error.strerror))
+            elif isinstance(event, Closed):
+                self.closed_at, self.error = now, event.error
+        while octets := self.attempt.read():
+            self.received += octets
+        if self.eof_at is None and self.attempt.eof:
+            self.eof_at = now
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that the other side sent has arrived, its end included, and nothing else."""
+        return self.eof_at is not None and self.received == self.expected
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything arrived that was not sent, or the stream ended early as if that were its end."""
+        return not self.expected.startswith(self.received) or (
+            self.eof_at is not None and len(self.received) < len(self.expected)
+        )
+
+    def told(self) -> dict[str, object]:
+        """What the application saw, and what of it the connection tells."""
+        report = self.attempt.report()
+        found: dict[str, object] = {
+            "received": len(self.received),
+            "of": len(self.expected),
+            "right": self.expected.startswith(self.received),
+            "end": self.eof_at is not None,
+            "error": None if self.error is None else str(self.error.strerror),
+            "errno": None if self.error is None else self.error.errno,
+        }
+        if self.soft:
+            found["soft"] = sorted(set(self.soft))
+        for name in (
+            "mode",
+            "fallback",
+            "placement",
+            "edo",
+            "retransmissions",
+            "drops",
+            "ao",
+            "session_id",
+            "path",
+        ):
+            if report[name]:
+                found[name] = report[name]
+        return found
+
+
+class _Acceptor:
+    """The server's program: one for each connection that comes."""
+
+    def __init__(self, runner: SimRunner[Stack], listener: Listener, talk: Talk) -> None:
+        self.programs: list[Program] = []
+        self._runner = runner
+        self._listener = listener
+        self._talk = talk
+        listener.owner = self
+
+    def on_ready(self) -> None:
+        """A connection can be accepted."""
+        while (attempt := self._listener.accept()) is not None:
+            self.programs.append(Program(self._runner, attempt, self._talk.down, self._talk.up))
+
+
+@dataclass(slots=True)
+class Spoken:
+    """How a conversation went: ``seconds`` until both programs were done (``patience`` where they were not)."""
+
+    seconds: float
+    done: bool
+    client: Program
+    servers: list[Program]
+    stack_drops: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def programs(self) -> list[Program]:
+        """All programs, the client's first."""
+        return [self.client, *self.servers]
+
+    @property
+    def whole(self) -> bool:
+        """Whether one connection carried everything both ways and both programs saw it end in order."""
+        ended = all(program.closed_at is not None and program.error is None for program in self.programs)
+        return ended and len(self.servers) == 1 and all(program.whole for program in self.programs)
+
+    def told(self) -> dict[str, object]:
+        """What both applications saw, and what hosts dropped that belonged to no connection."""
+        found: dict[str, object] = {
+            "seconds": round(self.seconds, 6),
+            "client": self.client.told(),
+            "server": self.servers[0].told() if self.servers else None,
+        }
+        if len(self.servers) > 1:
+            found["more connections"] = [program.told() for program in self.servers[1:]]
+        if self.stack_drops:
+            found["drops of no connection"] = self.stack_drops
+        return found
+
+
+def converse(talk: Talk, client: Security, server: Security, boxes: Sequence[Box] = ()) -> Spoken:
+    """Have both speak through ``boxes``, which stand in the middle of the path; equal calls give equal results."""
+    world = World(random.Random(talk.seed))
+    config = talk.config or TcpConfig(user_timeout=60.0)
+    here = world.add(Stack([f"{CLIENT}/24"], random=world.octets, config=config), "client")
+    there = world.add(Stack([f"{SERVER}/24"], random=world.octets, config=config), "server")
+    half = Delay(talk.rtt / 4)
+    world.link(here, there, RateLimit(_RATE, _QUEUE), half, *boxes, Delay(talk.rtt / 4))
+    acceptor = _Acceptor(there, there.stack.listen(PORT, security=server), talk)
+    attempt = here.stack.connect((SERVER, PORT), security=client, now=world.now, local_port=CLIENT_PORT)
+    program = Program(here, attempt, talk.up, talk.down)
+
+    def over() -> bool:
+        ended = program.closed_at is not None
+        return ended and all(one.closed_at is not None for one in acceptor.programs)
+
+    deadline = talk.patience
+    while not over() and world.now < deadline and world.step():
+        pass
+    drops = {**here.stack.drops, **there.stack.drops}
+    for name in drops:
+        drops[name] = here.stack.drops[name] + there.stack.drops[name]
+    return Spoken(min(world.now, talk.patience), over(), program, acceptor.programs, dict(sorted(drops.items())))

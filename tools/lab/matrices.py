@@ -1,0 +1,20 @@
+"""The matrices by name, each in a module of its own that is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final, cast
+
+from .cell import LabError, Matrix
+
+MATRICES: Final[dict[str, tuple[str, str]]] = {}
+"""For each name the module, whose ``MATRIX`` it is, and what the command's help says."""
+
+
+def find(name: str) -> Matrix:
+    """The matrix of this name. Raises LabError, one line with all names."""
+    try:
+        module, _ = MATRICES[name]
+    except KeyError:
+        raise LabError(f"{name!r} is not one of {', '.join(MATRICES)}") from None
+    return cast(Matrix, importlib.import_module(module).MATRIX)
