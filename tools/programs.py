@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO, Final
 
 # The same interpreter, without the current folder on the path: a folder there may be called `tools`.
@@ -22,11 +22,17 @@ class ProgramError(RuntimeError):
 class Program:
     """A program running in namespace ``namespace`` (None: here) until ``stop``, the context's end or ours.
 
-    ``name`` is for messages. It is killed when the thread that started it ends, whatever ends that.
+    ``name`` is for messages; ``descriptors`` are left open for it. It is killed when the thread that started it
+    ends, whatever ends that.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], namespace: str | None = None, env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        namespace: str | None = None,
+        env: Mapping[str, str] | None = None,
+        descriptors: Collection[int] = (),
     ) -> None:
         self.name = name
         enter = ("nsenter", f"--net=/run/netns/{namespace}") if namespace is not None else ()
@@ -37,6 +43,7 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=env,
+                pass_fds=descriptors,
                 # Ctrl-C reaches us alone; in which order programs end is then ours to say.
                 start_new_session=True,
             )

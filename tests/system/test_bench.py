@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.bench import echo
+
 pytestmark = pytest.mark.tun
 
 ROOT = Path(__file__).parents[2]
@@ -50,3 +52,12 @@ def test_handshakes_are_measured_beside_those_of_the_kernel() -> None:
     assert 1 <= plain["round_trips"] < tls["round_trips"]
     assert tls["octets_down"] > 1000
     assert list(Path("/run/netns").glob(f"edotun-bench-{bench.pid}-*")) == []
+
+
+def test_echoes_cross_every_path() -> None:
+    before = set(Path("/run/netns").glob("edotun-bench-*"))
+    rows = echo.round_trips(rounds=1, times=3)
+    assert [row["work"] for row in rows] == [f"echo, {way.name}" for way in echo.WAYS]
+    for row in rows:
+        assert 0 < float(str(row["median"])) <= float(str(row["p99"]))
+    assert set(Path("/run/netns").glob("edotun-bench-*")) <= before
