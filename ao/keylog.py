@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +26,31 @@ _FIELDS: Final = ("a", "b", "isn_a", "isn_b", "generation", "suite", "flags", "p
 
 class KeyLogError(ValueError):
     """A line that is none; the message says why, in one line and without its secrets."""
+
+
+def read_row(text: str, fields: Iterable[str]) -> dict[str, Any]:
+    """The object that a line is, which has ``fields``; raises KeyLogError."""
+    try:
+        row = json.loads(text)
+    except ValueError:
+        raise KeyLogError("it is no JSON") from None
+    if not isinstance(row, dict):
+        raise KeyLogError("it is no JSON object")
+    missing = [name for name in fields if name not in row]
+    if missing:
+        raise KeyLogError(f"it has no {missing[0]!r}")
+    return row
+
+
+def read_secret(row: dict[str, Any], name: str, octets: int) -> bytes:
+    """A secret of ``octets`` octets in hexadecimal; raises KeyLogError."""
+    try:
+        secret = bytes.fromhex(row[name])
+    except (TypeError, ValueError):
+        raise KeyLogError(f"{name!r} is no hex") from None
+    if len(secret) != octets:
+        raise KeyLogError(f"{name!r} has {len(secret)} octets, not {octets}")
+    return secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +87,16 @@ class LoggedKeys:
     @classmethod
     def parse(cls, text: str) -> LoggedKeys:
         """Read a line; raises KeyLogError."""
-        try:
-            row = json.loads(text)
-        except ValueError:
-            raise KeyLogError("it is no JSON") from None
-        if not isinstance(row, dict):
-            raise KeyLogError("it is no JSON object")
-        missing = [name for name in _FIELDS if name not in row]
-        if missing:
-            raise KeyLogError(f"it has no {missing[0]!r}")
-        try:
-            prk = bytes.fromhex(row["prk"])
-        except (TypeError, ValueError):
-            raise KeyLogError("'prk' is no hex") from None
-        if len(prk) != _PRK_OCTETS:
-            raise KeyLogError(f"'prk' has {len(prk)} octets, not {_PRK_OCTETS}")
+        row = read_row(text, _FIELDS)
         return cls(
-            _end(row, "a"),
-            _end(row, "b"),
-            _number(row, "isn_a", 1 << 32),
-            _number(row, "isn_b", 1 << 32),
-            _number(row, "generation", 1 << 40),
+            read_end(row, "a"),
+            read_end(row, "b"),
+            read_number(row, "isn_a", 1 << 32),
+            read_number(row, "isn_b", 1 << 32),
+            read_number(row, "generation", 1 << 40),
             _suite(row["suite"]),
-            _number(row, "flags", 256),
-            prk,
+            read_number(row, "flags", 256),
+            read_secret(row, "prk", _PRK_OCTETS),
         )
 
     def key(self, a: End, b: End) -> Key:
@@ -109,14 +121,16 @@ def _suite(text: object) -> Suite:
     return Suite(number, CIPHERS_BY_NAME[cipher].number if cipher else NO_CIPHER)
 
 
-def _number(row: dict[str, Any], name: str, limit: int) -> int:
+def read_number(row: dict[str, Any], name: str, limit: int) -> int:
+    """A number below ``limit``; raises KeyLogError."""
     value = row[name]
     if type(value) is not int or not 0 <= value < limit:
         raise KeyLogError(f"{name!r} is not in 0-{limit - 1}")
     return value
 
 
-def _end(row: dict[str, Any], name: str) -> End:
+def read_end(row: dict[str, Any], name: str) -> End:
+    """An end, ADDR:PORT; raises KeyLogError."""
     address, _, port = str(row[name]).rpartition(":")
     try:
         number = int(port)

@@ -43,6 +43,7 @@ class Link:
     congestion: str = "cubic"
     keylog: Path | None = None
     sack_blocks: int = 16
+    box_keys: Path | None = None
 
 
 def check_link(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -25,14 +26,20 @@ from .capture import Capture
 from .device import Tun
 from .driver import Device, Driver
 from .errors import TunError
-from .keylog import KeyLog
+from .keylog import BoxKeyLog, KeyLog
 from .qlog import Qlog
 
 if TYPE_CHECKING:
+    from ao.keylog import LoggedKeys
     from stack.attempt import Attempt
 
 # How long the end waits for connections that are closed and whose FIN was not acknowledged yet, seconds.
 _LAST_FIN: Final = 2.0
+
+
+def _tell_each(logs: Sequence[Callable[[LoggedKeys], None]], keys: LoggedKeys) -> None:
+    for log in logs:
+        log(keys)
 
 
 class Interface:
@@ -41,9 +48,10 @@ class Interface:
     ``tun`` names the device; ``addr`` are the stack's addresses ("ADDR/N"), ``host`` the kernel's on the device;
     ``netns`` is the namespace where the device appears; ``mtu`` in octets; ``capture`` a file for a pcapng of
     every packet, those that the stack dropped with the reason as comment; ``qlog`` one for the connections'
-    events; ``keylog`` one for the secrets of agreed keys, a line a generation (``edotun decrypt``); ``config`` the
-    base of every connection's settings, of which ``mtu`` is replaced (None: TCP's defaults, but for Nagle's
-    algorithm, which asyncio turns off in its connections, too); ``memory`` bounds what all connections hold
+    events; ``keylog`` one for the secrets of agreed keys, a line a generation (``edotun decrypt``);
+    ``box_keys`` one for what lets a box on the path sign, and not read; ``config`` the base of every connection's
+    settings, of which ``mtu`` is replaced (None: TCP's defaults, but for Nagle's algorithm, which asyncio turns off
+    in its connections, too); ``memory`` bounds what all connections hold
     together, octets; ``edo`` (off, strict, lenient) and ``dialect`` hold for connections whose security names none;
     ``boxes`` stand between stack and device. Entering raises TunError or another OSError, one line that says what
     could not be had.
@@ -60,6 +68,7 @@ class Interface:
         capture: str | Path | None = None,
         qlog: str | Path | None = None,
         keylog: str | Path | None = None,
+        box_keys: str | Path | None = None,
         config: TcpConfig | None = None,
         memory: int = MEMORY,
         edo: str = "off",
@@ -75,6 +84,7 @@ class Interface:
         self._capture = capture
         self._qlog = qlog
         self._keylog = keylog
+        self._box_keys = box_keys
         self._config = config or TcpConfig(nagle=False)
         self._memory = memory
         self._edo = edo
@@ -100,8 +110,13 @@ class Interface:
             epoch = time.time() - asyncio.get_running_loop().time()
             if self._qlog is not None:
                 stack.trace = resources.enter_context(Qlog(self._qlog, title=self._name, epoch=epoch))
+            logs: list[Callable[[LoggedKeys], None]] = []
             if self._keylog is not None:
-                stack.keylog = resources.enter_context(KeyLog(self._keylog))
+                logs.append(resources.enter_context(KeyLog(self._keylog)))
+            if self._box_keys is not None:
+                logs.append(resources.enter_context(BoxKeyLog(self._box_keys)))
+            if logs:
+                stack.keylog = partial(_tell_each, logs)
             if self._capture is not None:
                 stack.dropped = []
                 capture = resources.enter_context(Capture(self._capture, name=self._name, epoch=epoch))

@@ -97,6 +97,7 @@ def connect(
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
+    box_keys: options.BoxKeys = None,
     json: options.Json = False,
 ) -> None:
     """Connect through the stack: standard input to the peer, the peer to standard output."""
@@ -109,7 +110,9 @@ def connect(
     if not timeout > 0:
         options.wrong(f"--timeout: {timeout:g} is not above 0")
     options.port(port, 0)
-    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks)
+    link = options.with_box_keys(
+        options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks), box_keys
+    )
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
         protect,

@@ -38,6 +38,7 @@ def gateway(
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
+    box_keys: options.BoxKeys = None,
     control: options.Control = None,
     experiment: options.Experiments = None,
     json: options.Json = False,
@@ -49,6 +50,7 @@ def gateway(
         options.wrong(str(error))
     except OSError as error:
         options.wrong(running.describe(error))
+    content = replace(content, link=options.with_box_keys(content.link, box_keys))
     declared = options.experiments(experiment)
     if declared:
         forwards = ((one, replace(one.security, experiments=declared)) for one in content.forwards)

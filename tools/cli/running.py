@@ -39,6 +39,7 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
         capture=link.capture,
         qlog=link.qlog,
         keylog=link.keylog,
+        box_keys=link.box_keys,
         config=TcpConfig(congestion=link.congestion, sack_blocks=link.sack_blocks, nagle=False),
     )
     async with network:

@@ -89,12 +89,15 @@ def serve(
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
+    box_keys: options.BoxKeys = None,
     json: options.Json = False,
 ) -> None:
     """Serve echo, sink, source or files on the stack's own addresses."""
     handler, default_port = _handler(service, octets)
     options.port(port, 1)
-    link = options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks)
+    link = options.with_box_keys(
+        options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks), box_keys
+    )
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
         protect,
