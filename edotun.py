@@ -22,6 +22,7 @@ from stack.runner import Runner
 from stack.security import Security
 from stack.syneos import SynEos
 from tools.attacks.registry import attack
+from tools.boxes.registry import Boxes, box
 from tools.lab.protections import protection
 from tun.errors import TunError
 from tun.interface import Interface
@@ -32,6 +33,7 @@ __all__ = [
     "Attempt",
     "BlockingInterface",
     "BlockingLoopback",
+    "Boxes",
     "Dialect",
     "EdoKind",
     "Experiment",
@@ -49,6 +51,7 @@ __all__ = [
     "TunError",
     "Units",
     "attack",
+    "box",
     "experiment",
     "open_connection",
     "protection",

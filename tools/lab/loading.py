@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from ..attacks.registry import ATTACKS
+from ..boxes.registry import BOXES
 from ..registry import Registry
 from ..userfile import UserFileError, run_file
 from .cell import LabError
 from .protections import PROTECTIONS
 
-REGISTRIES: Final[tuple[Registry[object], ...]] = (ATTACKS, PROTECTIONS)  # type: ignore[assignment]
+REGISTRIES: Final[tuple[Registry[object], ...]] = (ATTACKS, BOXES, PROTECTIONS)  # type: ignore[assignment]
 """Where files register what they declare, by ``edotun.attack`` and the like."""
 
 _loaded: dict[Path, frozenset[str]] = {}
