@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from .aio_streams import LIMIT, ClientConnected, StreamProtocol, StreamReader, StreamWriter
 from .aio_transport import AttemptTransport, plain_error
 from .events import TcpError
 from .security import Security
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from .attempt import Attempt
     from .listener import Listener
     from .runner import Runner
-
-LIMIT: Final = 1 << 16
-
-ClientConnected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
 
 
 async def _resolve(host: str, port: int) -> list[tuple[str, int]]:
@@ -43,8 +40,8 @@ async def _open(
     fast_open: bytes | None,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=limit, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    reader = StreamReader(limit, loop)
+    protocol = StreamProtocol(reader, loop)
     opened: asyncio.Future[None] = loop.create_future()
     try:
         attempt = runner.stack.connect(
@@ -66,7 +63,7 @@ async def _open(
     except asyncio.CancelledError:
         transport.abort()
         raise
-    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+    return reader, StreamWriter(transport, protocol, reader, loop)
 
 
 async def open_connection(
@@ -140,13 +137,14 @@ class Server(asyncio.AbstractServer):
         self._transports: set[AttemptTransport] = set()
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
+        self._ended = self._transport_ended
         listener.owner = self
 
     def on_ready(self) -> None:
         """Accept what is there; called by the runner."""
         while self._listener is not None and (attempt := self._listener.accept()) is not None:
             transport = AttemptTransport(
-                self._runner, attempt, self._make_protocol(), self._loop, ended=self._transport_ended
+                self._runner, attempt, self._make_protocol(), self._loop, ended=self._ended
             )
             self._transports.add(transport)
             transport.on_ready()
@@ -250,9 +248,8 @@ async def start_server(
     """
     loop = asyncio.get_running_loop()
 
-    def make_protocol() -> asyncio.StreamReaderProtocol:
-        reader = asyncio.StreamReader(limit=limit, loop=loop)
-        return asyncio.StreamReaderProtocol(reader, client_connected_cb, loop=loop)
+    def make_protocol() -> StreamProtocol:
+        return StreamProtocol(StreamReader(limit, loop), loop, client_connected_cb)
 
     try:
         config = None

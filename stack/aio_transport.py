@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Octets taken from the connection at a time, as asyncio takes from a socket.
 READ_SIZE: Final = 1 << 18
+_NO_EXTRAS: Final[dict[str, Any]] = {}
 # Transports that the application is done with and whose connection has not ended yet (see ``drain_closing``).
 _closing: Final[set[AttemptTransport]] = set()
 
@@ -51,6 +52,25 @@ class AttemptTransport(asyncio.Transport):
     # What ``loop.start_tls`` asks of a transport; its protocol calls ``_force_close`` as well.
     _start_tls_compatible = True
 
+    __slots__ = (
+        "_attempt",
+        "_begun",
+        "_end",
+        "_ended",
+        "_eof_seen",
+        "_eof_written",
+        "_high",
+        "_is_closing",
+        "_loop",
+        "_lost_scheduled",
+        "_low",
+        "_opened",
+        "_paused",
+        "_protocol",
+        "_protocol_paused",
+        "_runner",
+    )
+
     def __init__(
         self,
         runner: Runner,
@@ -61,7 +81,7 @@ class AttemptTransport(asyncio.Transport):
         opened: asyncio.Future[None] | None = None,
         ended: Callable[[AttemptTransport], None] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(_NO_EXTRAS)
         self._runner = runner
         self._attempt = attempt
         self._loop = loop
@@ -118,6 +138,7 @@ class AttemptTransport(asyncio.Transport):
             and not self._opened.done()
         ):
             self._opened.set_result(None)
+            self._opened = None
 
     def _fail_opening(self, end: Closed) -> None:
         self._is_closing = self._lost_scheduled = True

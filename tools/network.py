@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from stack.aio import ClientConnected
+from stack.aio_streams import ClientConnected
 from stack.security import Security
 
 

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from edo.codepoints import Dialect
-from stack.aio import LIMIT, ClientConnected, Server, open_connection, start_server
+from stack.aio import Server, open_connection, start_server
+from stack.aio_streams import LIMIT, ClientConnected
 from stack.aio_transport import drain_closing
 from stack.box import Box
 from stack.config import TcpConfig
