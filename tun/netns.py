@@ -6,6 +6,7 @@ The calling thread never changes its own namespace; what must happen inside one 
 from __future__ import annotations
 
 import ctypes
+import errno
 import ipaddress
 import os
 import subprocess
@@ -119,22 +120,7 @@ class Namespace:
 
     def add_route(self, destination: str, via: str | None = None, device: str | None = None) -> None:
         """Add a route to ``destination`` ("ADDR/N" or "default") by a gateway address, a device or both."""
-
-        def add() -> None:
-            with IPRoute() as route:
-                wanted: dict[str, Any] = {}
-                if destination == "default":
-                    family = ipaddress.ip_address(via).version if via else 4
-                else:
-                    wanted["dst"] = destination
-                    family = ipaddress.ip_network(destination).version
-                if via is not None:
-                    wanted["gateway"] = via
-                if device is not None:
-                    wanted["oif"] = find_device(route, device)
-                route.route("add", family=address_family(family), **wanted)
-
-        self.call(add)
+        add_route(self.name, destination, via, device)
 
     def forward(self) -> None:
         """Let the kernel forward packets between the devices inside, both families."""
@@ -189,6 +175,33 @@ def join(
         os.close(other)
     first.add_addresses(first_device, mtu=mtu)
     second.add_addresses(second_device, mtu=mtu)
+
+
+def add_route(name: str | None, destination: str, via: str | None = None, device: str | None = None) -> None:
+    """Add a route inside the namespace ``name`` (None: right here), as ``Namespace.add_route`` does.
+
+    Raises TunError where it is refused.
+    """
+
+    def add() -> None:
+        with IPRoute() as route:
+            wanted: dict[str, Any] = {}
+            if destination == "default":
+                family = ipaddress.ip_address(via).version if via else 4
+            else:
+                wanted["dst"] = destination
+                family = ipaddress.ip_network(destination).version
+            if via is not None:
+                wanted["gateway"] = via
+            if device is not None:
+                wanted["oif"] = find_device(route, device)
+            try:
+                route.route("add", family=address_family(family), **wanted)
+            except NetlinkError as error:
+                why = "there is one already" if error.code == errno.EEXIST else os.strerror(error.code)
+                raise TunError(f"cannot set a route to {destination}: {why}", error.code) from None
+
+    call_in(name, add)
 
 
 def address_family(version: int) -> int:

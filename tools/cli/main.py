@@ -18,6 +18,7 @@ from . import (
     keys,
     lab,
     option_space,
+    path,
     peers,
     pkt,
     serve,
@@ -66,6 +67,7 @@ app.command("connect", epilog=connect.EPILOG)(connect.connect)
 app.command("gateway", epilog=gateway.EPILOG)(gateway.gateway)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("sim", epilog=sim.EPILOG)(sim.sim)
+app.command("path", epilog=path.EPILOG)(path.path)
 app.command("pkt", epilog=pkt.EPILOG)(pkt.pkt)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.command("decode", epilog=decode.EPILOG)(decode.decode)
