@@ -7,7 +7,10 @@ from typing import Final, cast
 
 from .cell import LabError, Matrix
 
-MATRICES: Final[dict[str, tuple[str, str]]] = {}
+MATRICES: Final[dict[str, tuple[str, str]]] = {
+    "space": ("tools.lab.space", "Which options fit where, and what more room for them buys."),
+    "cost": ("tools.lab.cost", "Octets, round trips and CPU time of each protection, to begin and to go on."),
+}
 """For each name the module, whose ``MATRIX`` it is, and what the command's help says."""
 
 

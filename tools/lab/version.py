@@ -11,7 +11,17 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parent.parent.parent
 # What a run executes. Commands and reports may change without making results old.
-_CODE: Final = ("ao", "edo", "stack", "tools/attacks", "tools/boxes", "tools/lab")
+_CODE: Final = (
+    "ao",
+    "edo",
+    "stack",
+    "tools/attacks",
+    "tools/bench/handshakes",
+    "tools/boxes",
+    "tools/lab",
+    "tools/option_space",
+    "tools/sim",
+)
 
 
 @cache

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from ao.mkt import Mkt, MktTable
 from stack.attempt import Attempt
 from stack.batch import Octets
 from stack.box import Direction, Emission
@@ -32,7 +33,8 @@ class Burst:
     40 octets. ``loss`` is the probability with which a packet is lost, both ways alike, ``rtt`` in seconds,
     ``segments`` how many leave at once, over a line of ``rate`` bit/s. ``thin`` is the time in seconds within which
     the way back lets but one acknowledgment through, the latest, as modems for cable, satellites and mobile
-    networks do (0: all). Equal bursts give equal results.
+    networks do (0: all). ``mac`` names a MAC of TCP-AO that signs every segment, and takes its room. Equal bursts
+    give equal results.
     """
 
     blocks: int = 16
@@ -44,6 +46,7 @@ class Burst:
     thin: float = 0.0
     recovery: str = "rack"
     seed: int = 1
+    mac: str = ""
 
 
 @dataclass(slots=True)
@@ -126,6 +129,13 @@ class _Reader:
             self._attempt.read()
 
 
+def _security(burst: Burst) -> Security:
+    edo = "strict" if burst.edo else "off"
+    if not burst.mac:
+        return Security(edo=edo)
+    return Security("ao", keys=MktTable([Mkt("key", 1, 1, b"of both ends", mac=burst.mac)]), edo=edo)
+
+
 def repair(burst: Burst) -> Repair:
     """Send one burst and see it through."""
     source = random.Random(burst.seed)
@@ -137,7 +147,7 @@ def repair(burst: Burst) -> Repair:
         send_buffer=_BUFFER,
         nagle=False,
     )
-    security = Security(edo="strict" if burst.edo else "off")
+    security = _security(burst)
     world = World(source)
     client = world.add(Stack(["10.0.0.1"], random=source.randbytes, config=config), "sender")
     server = world.add(Stack(["10.0.0.2"], random=source.randbytes, config=config), "receiver")
