@@ -22,7 +22,7 @@ help:
 	@echo "make test     all tests"
 	@echo "make coverage what of stack/ the tests reach: at least $(LINES) % of the lines, $(BRANCHES) % of the branches"
 	@echo "make check    ruff and mypy"
-	@echo "make bench    goodput beside the kernel's"
+	@echo "make bench    the stack beside the kernel's TCP and a bare loop, 20 minutes; ARGS=--quick: a moment"
 	@echo "make soak     the long tests"
 	@echo "make fuzz     fuzzing guided by coverage, SECONDS=$(SECONDS) for each target (docs/guides/fuzzing.md)"
 	@echo "make install  .venv with everything; make deps: the system packages; make clean: remove what was made"

@@ -87,6 +87,11 @@ class Driver(Generic[HostT]):
     ) -> None:
         self.close()
 
+    @property
+    def device(self) -> Device:
+        """What it reads and writes."""
+        return self._device
+
     def now(self) -> float:
         """Seconds of the event loop's monotonic clock."""
         return self._loop.time()

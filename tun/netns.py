@@ -40,13 +40,14 @@ class _Visit(threading.Thread, Generic[ResultT]):
     def run(self) -> None:
         try:
             if self._descriptor is not None:
-                _enter(self._descriptor)
+                enter(self._descriptor)
             self.result = self._function()
         except BaseException as error:
             self.error = error
 
 
-def _enter(descriptor: int) -> None:
+def enter(descriptor: int) -> None:
+    """Have the calling thread live in the namespace of ``descriptor`` from now on; raises TunError."""
     if _libc.setns(descriptor, _CLONE_NEWNET):
         number = ctypes.get_errno()
         raise TunError(f"cannot enter a network namespace: {os.strerror(number)}", number)

@@ -1,24 +1,31 @@
-"""The pieces of the benchmark: figures, rows, documents, the jobs of its processes."""
+"""The pieces of the benchmark: what is measured, the jobs of its processes, rows, targets, documents."""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from ao.keyfile import load
-from tools.bench import document, measures
+from ao.keyfile import load, load_with_md5
+from tools.bench import document, run
+from tools.bench.bars import draw
 from tools.bench.job import Job, Result
 from tools.bench.machine import cores, machine
-from tools.bench.measures import BASE, BASE_PLAIN, OURS, Amount, Measure
+from tools.bench.measures import BARE, KERNEL, STACK, Figure, Handshakes, Place, Transfer, _jobs
 from tools.bench.network import End
-from tools.bench.run import Report, count
-from tools.bench.summary import Row, Spread, rows
+from tools.bench.run import Report, Settings, estimate
+from tools.bench.summary import Round, Row, Spread, row
+from tools.bench.targets import TARGETS, Quantity, Target, judge
+from tools.bench.works import AO_MACS, MTUS, Work, fastest_mac, handshakes, matches, transfers, works
+from tools.programs import ProgramError
 
 
 def end(name: str, number: int) -> End:
@@ -29,116 +36,342 @@ def end(name: str, number: int) -> End:
 ENDS = (end("left", 1), end("right", 2))
 
 
-def planned(measure: Measure) -> tuple[Job, str, Job, str]:
-    (sender, sends_in), (receiver, receives_in) = measures.jobs(
-        measure, ENDS, Amount(2.0, 0), 1400, Path("keys"), (3, 5)
-    )
-    assert (sender.sends, receiver.sends) == (True, False)
-    assert (sender.core, receiver.core) == (3, 5)
-    assert (sender.stack, receiver.stack) == (measure.sends, measure.receives)
-    assert sender.address == receiver.address
-    assert sender.congestion == receiver.congestion == "cubic"
-    assert sender.mtu == 1400
-    return sender, sends_in, receiver, receives_in
+def place(folder: Path = Path("keys")) -> Place:
+    return Place(cast(Any, None), ENDS, 1400, (3, 5), 2.0, 0, folder)
+
+
+# --- what is measured ----------------------------------------------------------------------------------------
 
 
 def test_each_transfer_has_its_two_ends() -> None:
-    for measure, places, address in (
-        (BASE, ("left", "right"), "10.90.0.2"),
-        (BASE_PLAIN, ("left", "right"), "10.90.0.2"),
-        (OURS[0], ("left", "left"), "10.91.0.2"),
-        (OURS[1], ("left", "left"), "10.91.0.1"),
-        (OURS[4], ("left", "right"), "10.92.0.2"),
+    for sends, receives, places, source, destination in (
+        (KERNEL, KERNEL, ("left", "right"), "10.90.0.1", "10.90.0.2"),
+        (STACK, STACK, ("left", "right"), "10.91.0.2", "10.92.0.2"),
+        (BARE, BARE, ("left", "right"), "10.91.0.2", "10.92.0.2"),
+        (KERNEL, STACK, ("left", "left"), "10.91.0.1", "10.91.0.2"),
+        (STACK, KERNEL, ("left", "left"), "10.91.0.2", "10.91.0.1"),
     ):
-        sender, sends_in, _, receives_in = planned(measure)
-        assert (sends_in, receives_in) == places
-        assert sender.address == address
+        (opener, at), (listener, there) = _jobs(place(), sends, receives, congestion="cubic")
+        assert (at.namespace.name, there.namespace.name) == places
+        assert (opener.core, listener.core) == (3, 5)
+        assert opener.address == listener.address == opener.peer == destination
+        assert listener.peer == source
+        assert opener.mtu == listener.mtu == 1400
 
 
-def test_only_configured_keys_need_a_file() -> None:
-    assert [planned(measure)[0].keys for measure in OURS] == ["", "", "", "keys", ""]
-    assert [planned(measure)[2].protect for measure in OURS] == ["none", "none", "none", "ao", "ao-enc-dh"]
+def test_all_that_is_to_be_measured_has_a_row() -> None:
+    rows = {work.name: work for work in transfers(9000, "hmac-sha-1-96")}
+    for name in ("kernel to kernel", "kernel to kernel, offloads off", "kernel TCP-MD5", "TLS 1.3 over kernel TCP"):
+        alone = rows[name]
+        assert (alone.ours, alone.bare) == (None, None)
+        assert isinstance(alone.base, Transfer)
+        assert alone.bbr == replace(alone.base, congestion="bbr")
+    for ends in ("kernel to stack", "stack to kernel", "stack to stack"):
+        assert {f"{ends}, none", f"{ends}, md5"} <= set(rows)
+    for mac in AO_MACS:
+        assert f"stack to stack, ao, {mac}" in rows
+    assert {f"stack to stack, {mode}, aes-128-cmac-96" for mode in ("ao-enc", "ao-enc-dh")} <= set(rows)
+    assert "stack to stack, ao-enc-dh, hmac-sha-1-96" in rows
+    assert len(transfers(1500, "aes-128-cmac-96")) == len(rows) - 1
+    names = {work.name for work in handshakes(1500)}
+    assert names == {
+        f"handshakes {way}, {mode}" for way in ("accepted", "opened") for mode in ("none", "ao", "ao-enc-dh")
+    }
 
 
-def test_the_keys_file_is_one_that_the_stack_takes(tmp_path: Path) -> None:
-    file = measures.write_keys(tmp_path)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    (mkt,) = load(file)
-    assert (mkt.send_id, mkt.recv_id) == (1, 1)
+def test_what_stands_beside_ours() -> None:
+    """The kernel's TCP-MD5 beside what is protected, its plain TCP with offloads off beside the rest; the bare
+    loop does the same work as ours."""
+    for work in transfers(1500, "hmac-sha-1-96"):
+        ours, base, bare = work.ours, work.base, work.bare
+        if not isinstance(ours, Transfer):
+            continue
+        assert isinstance(base, Transfer)
+        assert (base.sends, base.receives, base.congestion) == (KERNEL, KERNEL, ours.congestion)
+        assert (base.protect, base.offloads) == (("none", False) if ours.protect == "none" else ("md5", True))
+        if ours.sends == ours.receives:
+            assert bare == replace(ours, sends=BARE, receives=BARE)
+        else:
+            assert bare is None
+        # Neighbours in time: the base before ours, the bare loop behind it.
+        assert [name for name, _ in work.measures] == ["base", "ours", "bare"][: 2 + (bare is not None)]
 
 
-def test_jobs_and_results_cross_as_a_line() -> None:
-    job = planned(OURS[3])[0]
-    assert Job.read(job.line()) == job
-    assert "\n" not in job.line()
+def test_rows_are_chosen_by_their_names() -> None:
+    assert matches("stack to stack, ao, kmac256-128", "KMAC")
+    assert not matches("stack to stack, ao-enc, aes-128-cmac-96", "stack to stack, ao, *")
+    chosen = works((1500, 9000), ("TLS*", "handshakes opened"))
+    assert [(work.name, work.mtu) for work in chosen] == [
+        ("TLS 1.3 over kernel TCP", 1500),
+        ("TLS 1.3 over kernel TCP", 9000),
+        *((f"handshakes opened, {mode}", 1500) for mode in ("none", "ao", "ao-enc-dh")),
+    ]
+    assert works((1500,), ("nonsense",)) == []
+    every = works(MTUS)
+    assert len({(work.name, work.mtu) for work in every}) == len(every)
+
+
+def test_the_fastest_mac_is_none_that_collects_its_input() -> None:
+    """KMAC256 takes several times as long as any other here, whatever the machine."""
+    assert fastest_mac(9000, 1) in AO_MACS[:3]
+
+
+def test_keys_files_are_ones_that_the_stack_takes(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    assert here.keys("none", "", "") == here.keys("ao-enc-dh", "aes-128-cmac-96", "aes-128-ctr") == ""
+    for protect in ("ao", "ao-enc"):
+        file = Path(here.keys(protect, "hmac-sha-1-96", "aes-128-ctr"))
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        (mkt,) = load(file)
+        assert mkt.encrypt == (None if protect == "ao" else "aes-128-ctr")
+        assert mkt.mac == "hmac-sha-1-96"
+    assert len(load_with_md5(Path(here.keys("md5", "", "")))[1]) == 1
+
+
+def test_jobs_and_results_cross() -> None:
+    job = _jobs(place(), KERNEL, STACK, congestion="cubic", protect="md5")[0][0]
+    assert Job.read(json.loads(json.dumps(job.to_json()))) == job
     result = Result(1_000_000_000, 4.0)
-    assert Result.read(result.line()) == result
+    assert Result.read(json.loads(json.dumps(result.to_json()))) == result
     assert result.gigabits == 2.0
     assert Result(5, 0.0).gigabits == 0.0
 
 
-def test_rows_have_the_spread_and_the_median_of_the_rounds_ratios() -> None:
-    rounds = [{"base": 10.0, "one": 1.0}, {"base": 4.0, "one": 2.0}, {"base": 2.0, "one": 0.5}]
-    (row,) = rows(rounds, "base")
-    assert row.ours == Spread(1.0, 0.5, 2.0)
-    assert row.base == Spread(4.0, 2.0, 10.0)
+def test_cores_are_usable_ones() -> None:
+    assert set(cores()) <= os.sched_getaffinity(0)
+
+
+# --- rows ----------------------------------------------------------------------------------------------------
+
+
+def test_rows_have_the_spread_and_the_median_of_the_ratios_of_neighbours() -> None:
+    rounds = [Round(1.0, 10.0, 2.0), Round(2.0, 4.0, 8.0), Round(0.5, 2.0, 1.0)]
+    found = row("one", 1500, "Gbit/s", rounds, beside="base")
+    assert found.ours == Spread(1.0, 0.5, 2.0)
+    assert found.base == Spread(4.0, 2.0, 10.0)
+    assert found.bare == Spread(2.0, 1.0, 8.0)
     # 0.1, 0.5, 0.25: not the ratio of the medians.
-    assert row.ratio == 0.25
-    assert rows([{"base": 0.0, "one": 1.0}], "base")[0].ratio == 0.0
+    assert found.ratio_base == 0.25
+    assert found.ratio_bare == 0.5
+    assert found.bbr is None
 
 
-def report() -> Report:
+def test_where_there_is_nothing_beside_there_is_no_ratio() -> None:
+    alone = row("kernel", 1500, "Gbit/s", [Round(base=4.0, bbr=3.0)])
+    assert (alone.ours, alone.ratio_base, alone.ratio_bare) == (None, None, None)
+    assert row("one", 1500, "Gbit/s", [Round(1.0, 0.0)]).ratio_base is None
+    empty = row("one", 1500, "Gbit/s", [], failed="it failed").to_json()
+    assert empty["ours"] is None
+    assert empty["failed"] == "it failed"
+
+
+def report(*rows: Row) -> Report:
     conditions: dict[str, object] = {
         "rounds": 3,
         "seconds": 2.0,
         "octets": None,
+        "quick": False,
         "load_average_before": 0.25,
         "sender_core": 0,
         "receiver_core": 1,
         "congestion": "cubic",
         "offloads": "as set",
+        "dropped_on_link": 17,
     }
-    row = Row("stack to stack, ao", Spread(0.5, 0.4, 0.6), Spread(9.0, 8.0, 10.0), 0.0555)
-    return Report(machine(), conditions, 1500, Spread(9.0, 8.0, 10.0), [row])
+    one = Row(
+        "stack to stack, ao, aes-128-cmac-96",
+        1500,
+        "Gbit/s",
+        "kernel TCP-MD5",
+        Spread(0.8, 0.7, 0.9),
+        Spread(0.5, 0.4, 0.6),
+        Spread(1.0, 0.9, 1.1),
+        ratio_base=1.6,
+        ratio_bare=0.65,
+        dropped=3,
+    )
+    kernel = Row(
+        "kernel TCP-MD5", 1500, "Gbit/s", "kernel TCP-MD5", base=Spread(0.5, 0.4, 0.6), bbr=Spread(0.3, 0.2, 0.4)
+    )
+    return Report(machine(), conditions, [kernel, one, *rows])
 
 
 def test_json_has_the_names_that_programs_read() -> None:
     content = json.loads(json.dumps(report().to_json()))
-    assert set(content) == {"machine", "conditions", "rows"}
-    (row,) = content["rows"]
-    names = {"work", "mtu", "ours", "base", "bare_loop", "unit", "ratio_base", "ratio_bare"}
-    assert set(row) == names
-    assert row["ours"] == {"median": 0.5, "minimum": 0.4, "maximum": 0.6}
-    assert row["bare_loop"] is None
+    assert {"machine", "conditions", "rows", "targets"} <= set(content)
+    kernel, one = content["rows"]
+    assert {"work", "mtu", "ours", "base", "bare_loop", "unit", "ratio_base", "ratio_bare"} <= set(one)
+    assert one["ours"] == {"median": 0.8, "minimum": 0.7, "maximum": 0.9}
+    assert one["bare_loop"] == {"median": 1.0, "minimum": 0.9, "maximum": 1.1}
+    assert kernel["ours"] is None
+    assert kernel["ratio_base"] is None
+    assert kernel["base_bbr"]["median"] == 0.3
+
+
+# --- targets -------------------------------------------------------------------------------------------------
+
+
+def test_every_target_has_a_row_that_can_reach_it() -> None:
+    every = works(MTUS)
+    for target in TARGETS:
+        found = [work for work in every if work.mtu == target.mtu and matches(work.name, target.work)]
+        assert found, target.text
+        for work in found:
+            if target.quantity is Quantity.OF_BASE:
+                assert work.base is not None, target.text
+            if target.quantity is Quantity.OF_BARE:
+                assert work.bare is not None, target.text
+
+
+def test_targets_are_judged_by_the_best_row() -> None:
+    def measured(work: str, mtu: int, median: float, of_base: float | None = None) -> Row:
+        return Row(work, mtu, "x", ours=Spread(median, median, median), ratio_base=of_base)
+
+    rows = [measured("a, slow", 9000, 2.0), measured("a, fast", 9000, 6.0), measured("a, fast", 1500, 2.0, 0.9)]
+    times = Target("a", "a, *", 9000, Quantity.OF_ROW, 2.5, other="a, *")
+    of_base = Target("b", "a, *", 1500, Quantity.OF_BASE, 1.0)
+    least = Target("c", "a, slow", 9000, Quantity.MEDIAN, 2.0)
+    most = Target("d", "a, *", 9000, Quantity.MEDIAN, 2.5, at_most=True)
+    none = Target("e", "a, *", 65_535, Quantity.MEDIAN, 1.0)
+    found = judge(rows, (times, of_base, least, most, none))
+    assert [(one.value, one.verdict) for one in found] == [
+        (3.0, "met"),
+        (0.9, "not met"),
+        (2.0, "met"),
+        (2.0, "met"),
+        (None, "not measured"),
+    ]
+    assert found[4].to_json() == {"target": "e", "at_least": 1.0, "value": None, "met": None}
+
+
+# --- the document --------------------------------------------------------------------------------------------
 
 
 def test_figures_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
     file = tmp_path / "performance.md"
     file.write_text(f"# Before\n\n{document.BEGIN}\nold\n{document.END}\n\nafter\n")
+    opened = Row("handshakes opened, none", 1500, "handshakes/CPU s", ours=Spread(9000.0, 8000.0, 9500.0))
+    failed = row("TLS 1.3 over kernel TCP", 1500, "Gbit/s", [], failed="no TLS here")
     for _ in range(2):
-        document.write(file, report())
+        document.write(file, report(failed, opened), {"goodput-1500": "figures/one.svg"})
     text = file.read_text()
     assert text.startswith("# Before\n\n")
     assert text.endswith(f"{document.END}\n\nafter\n")
     assert "old" not in text
-    assert text.count("| kernel to kernel | 9.000 | 8.000 | 10.000 | 100 % |") == 1
-    assert "| stack to stack, ao | 0.500 | 0.400 | 0.600 | 5.55 % |" in text
-    assert "Python" in text
-    assert "0.25" in text
-    assert "cubic" in text
+    ours = "| 0.800 (0.700-0.900) | kernel TCP-MD5 | 0.500 (0.400-0.600) | 1.60 | 1.00 (0.900-1.10) | 0.65 |"
+    assert text.count(f"| stack to stack, ao, aes-128-cmac-96 {ours}") == 1
+    assert "| kernel TCP-MD5 |  |  | 0.500 (0.400-0.600) |  |  |  | 0.300 (0.200-0.400) |" in text
+    assert "| of the bare loop | at least 0.7 | 0.650 | not met |".removeprefix("| ") in text
+    assert "of kernel TCP-MD5 | at least 1.3 | 1.60 | met |" in text
+    assert "| handshakes opened, none | 9,000 (8,000-9,500) |" in text
+    assert "no TLS here" in text
+    assert "stack to stack, ao, aes-128-cmac-96: 3." in text
+    assert "](figures/one.svg)" in text
+    for fact in ("Python", "cubic", "Load average before it began: 0.25", "on the link: 17"):
+        assert fact in text
+
+
+def test_bars_are_drawn_for_each_group(tmp_path: Path) -> None:
+    opened = Row("handshakes opened, none", 1500, "handshakes/CPU s", ours=Spread(9000.0, 8000.0, 9500.0))
+    failed = row("nothing", 9000, "Gbit/s", [], failed="no figure")
+    files = draw(report(opened, failed), tmp_path / "bars")
+    assert sorted(path.name for path in files.values()) == ["bench-goodput-1500.svg", "bench-handshakes.svg"]
+    first = files["goodput-1500"].read_bytes()
+    assert b"<svg" in first
+    # Equal figures give equal files.
+    assert draw(report(opened), tmp_path)["goodput-1500"].read_bytes() == first
 
 
 def test_a_document_without_a_place_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.md"
     file.write_text(f"{document.END} {document.BEGIN}")
     with pytest.raises(document.DocumentError, match="no place for figures"):
-        document.write(file, report())
+        document.write(file, report(), {})
 
 
 def test_the_performance_document_has_a_place() -> None:
     document.around(Path(__file__).parents[2] / "docs" / "performance.md")
 
 
-def test_cores_are_usable_ones() -> None:
-    assert set(cores()) <= os.sched_getaffinity(0)
-    assert count(3) == 21
+# --- a run ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A measurement whose figures are known; a None is an interruption, a text a failure."""
+
+    name: str
+    figures: Iterator[float | str | None]
+    log: list[str]
+
+    def lasts(self, seconds: float) -> float:
+        return 2 * seconds
+
+    def run(self, place: Place) -> Figure:
+        self.log.append(self.name)
+        figure = next(self.figures)
+        if figure is None:
+            raise KeyboardInterrupt
+        if isinstance(figure, str):
+            raise ProgramError(figure)
+        return Figure(figure, dropped=1)
+
+
+@contextmanager
+def nowhere(mtu: int) -> Iterator[tuple[End, End]]:
+    yield ENDS
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without namespaces and processes."""
+    monkeypatch.setattr(run, "network", nowhere)
+    monkeypatch.setattr(run, "link_drops", lambda ends: 5)
+    monkeypatch.setattr(run, "Nursery", lambda: nowhere(0))
+
+
+def fixed(log: list[str], name: str, *figures: float | str | None) -> Fixed:
+    return Fixed(name, iter(figures), log)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_rounds_alternate_and_one_failure_ends_one_row() -> None:
+    log: list[str] = []
+    seen: list[tuple[str, float]] = []
+    both = Work("both", 1500, "x", fixed(log, "a", 1.0, 2.0), fixed(log, "b", 2.0, 2.0), fixed(log, "c", 4.0, 4.0))
+    bad = Work("bad", 1500, "x", fixed(log, "d", 3.0, "it broke"))
+    last = Work("last", 9000, "x", fixed(log, "e", 7.0, 7.0))
+    settings = Settings(0.5, 2)
+    assert estimate([both, bad, last], settings) == 10.0
+    found = run.begin([both, bad, last], settings)
+    run.run(found, [both, bad, last], settings, lambda name, lasts: seen.append((name, lasts)))
+    assert log == ["b", "a", "c", "b", "a", "c", "d", "d", "e", "e"]
+    assert seen[0] == ("1500: b", 1.0)
+    first, second, third = found.rows
+    assert (first.ours, first.ratio_base, first.ratio_bare) == (Spread(1.5, 1.0, 2.0), 0.75, 0.375)
+    assert (first.beside, first.dropped) == ("b", 2)
+    assert (second.ours, second.failed) == (Spread(3.0, 3.0, 3.0), "it broke")
+    assert third.mtu == 9000
+    assert found.failures == ["bad, MTU 1500: it broke"]
+    # Once for each network.
+    assert found.conditions["dropped_on_link"] == 10
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_interruption_leaves_what_was_measured() -> None:
+    log: list[str] = []
+    works_ = [
+        Work("done", 1500, "x", fixed(log, "a", 1.0, 2.0)),
+        Work("half", 1500, "x", fixed(log, "b", 5.0, None)),
+        Work("never", 9000, "x", fixed(log, "c", 1.0)),
+    ]
+    found = run.begin(works_, Settings(0.5, 2))
+    with pytest.raises(KeyboardInterrupt):
+        run.run(found, works_, Settings(0.5, 2), lambda name, lasts: None)
+    assert [(one.work, one.ours and one.ours.median) for one in found.rows] == [("done", 1.5), ("half", 5.0)]
+
+
+def test_handshakes_are_named_by_what_is_counted() -> None:
+    assert Handshakes(KERNEL, STACK, "accepted").name == "handshakes accepted, none"
+    assert Transfer(KERNEL, KERNEL, "md5").name == "kernel TCP-MD5"
+    assert Transfer(BARE, BARE, "ao").name == "bare loop, ao, aes-128-cmac-96"

@@ -8,6 +8,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from stack import arrival
+
 
 def machine() -> dict[str, object]:
     """Return the machine's facts by name."""
@@ -17,7 +19,9 @@ def machine() -> dict[str, object]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "cryptography": _version("cryptography"),
+        "openssl": openssl(),
         "numpy": _version("numpy"),
+        "core": _core(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 
@@ -29,6 +33,19 @@ def _processor() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+def openssl() -> str:
+    """The version of the library that computes MACs and ciphers."""
+    from cryptography.hazmat.backends.openssl import backend
+
+    return str(backend.openssl_version_text())
+
+
+def _core() -> str:
+    """Whether the stack runs as it is written or as a compiler made it."""
+    compiled = str(arrival.__file__).endswith((".so", ".pyd"))
+    return "compiled" if compiled else "interpreted"
 
 
 def _version(package: str) -> str:

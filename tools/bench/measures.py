@@ -1,121 +1,231 @@
-"""What is measured: each is one transfer between two processes, sender and receiver pinned to a core each."""
+"""One measurement each: processes at both ends, pinned to a core each, and the figure that comes out."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
-from ..programs import PYTHON, Program
+from .ends.kernel import SECRET
 from .job import Job, Result
 from .network import End, set_offloads
+from .nursery import Nursery, Worker
 
 CONGESTION: Final = "cubic"
+BBR: Final = "bbr"
+GIGABITS: Final = "Gbit/s"
+HANDSHAKES: Final = "handshakes/CPU s"
+MAC: Final = "aes-128-cmac-96"
+CIPHER: Final = "aes-128-ctr"
+KERNEL, STACK, BARE = "kernel", "stack", "bare"
 _PORT: Final = 5001
-# A transfer's end may take longer than its time: what is queued has to arrive.
+# A measurement's end may take longer than its time: what is queued has to arrive.
 _GRACE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """One kind of transfer: whether a stack ``sends`` and ``receives`` (else the kernel), and its protection.
+class Figure:
+    """What one measurement found, and the packets that the devices of the stack or the bare loop lost meanwhile."""
+
+    value: float
+    dropped: int = 0
+
+
+@dataclass(slots=True)
+class Place:
+    """Where and how long it is measured: the namespaces, the cores, ``seconds`` of each, or ``octets`` where not 0.
+
+    ``connections`` is how many are open where many are.
+    """
+
+    nursery: Nursery
+    ends: tuple[End, End]
+    mtu: int
+    cores: tuple[int, int]
+    seconds: float
+    octets: int
+    folder: Path
+    connections: int = 10_000
+    _offloads: bool | None = field(default=None, init=False)
+
+    def offloads(self, *, on: bool) -> None:
+        """Have the link's offloads on or off; raises OSError."""
+        if self._offloads is not on:
+            set_offloads(self.ends, on=on)
+            self._offloads = on
+
+    def keys(self, protect: str, mac: str, cipher: str) -> str:
+        """The path of a keys file for a mode; empty where it needs none."""
+        if protect not in ("md5", "ao", "ao-enc"):
+            return ""
+        file = self.folder / f"{protect}-{mac}.toml"
+        if not file.exists():
+            file.touch(mode=0o600)
+            lines = ["[[mkt]]", f'secret = "{SECRET.decode()}"']
+            if protect == "md5":
+                lines.append('mac = "md5"')
+            else:
+                lines += ["send_id = 1", "recv_id = 1", f'mac = "{mac}"']
+            if protect == "ao-enc":
+                lines.append(f'encrypt = "{cipher}"')
+            file.write_text("\n".join(lines) + "\n")
+        return str(file)
+
+    def start(self, function: str, job: Job, end: End, name: str) -> Worker:
+        """Start one end of a measurement; raises ProgramError."""
+        return self.nursery.start(function, job.to_json(), end.namespace.name, name)
+
+
+class Measure(Protocol):
+    """Something that is measured once in each round."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables and messages."""
+
+    def lasts(self, seconds: float) -> float:
+        """About how long it takes where a transfer lasts ``seconds``, all told; seconds."""
+
+    def run(self, place: Place) -> Figure:
+        """Measure; raises ProgramError or OSError."""
+
+
+def _ends(place: Place, left: str, right: str) -> tuple[End, End, str, str]:
+    """The ends of an opener and a listener of these kinds, and the addresses of both.
+
+    Between two kernels, stacks or bare loops lies the link; between a stack and a kernel only the stack's TUN.
+    """
+    first, second = place.ends
+    if left == right:
+        if left == KERNEL:
+            return first, second, first.kernel, second.kernel
+        return first, second, first.stack, second.stack
+    return first, first, *((first.host, first.stack) if left == KERNEL else (first.stack, first.host))
+
+
+def _jobs(place: Place, left: str, right: str, **more: Any) -> tuple[tuple[Job, End], tuple[Job, End]]:
+    """The jobs of an opener and a listener of these kinds, and where they are done."""
+    first, second, source, destination = _ends(place, left, right)
+
+    def job(end: End, peer: str, core: int) -> Job:
+        return Job(
+            core=core,
+            address=destination,
+            peer=peer,
+            port=_PORT,
+            seconds=place.seconds,
+            octets=place.octets,
+            own=end.own,
+            host=end.host,
+            mtu=place.mtu,
+            **more,
+        )
+
+    return (job(first, destination, place.cores[0]), first), (job(second, source, place.cores[1]), second)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One stream from ``sends`` to ``receives`` (kernel, stack or bare), under ``protect``; its goodput in Gbit/s.
 
     ``offloads`` says whether the link between the namespaces has tso, gso and gro on.
     """
 
-    name: str
-    sends: bool
-    receives: bool
+    sends: str
+    receives: str
     protect: str = "none"
+    mac: str = MAC
+    cipher: str = CIPHER
     offloads: bool = True
+    congestion: str = CONGESTION
+
+    @property
+    def name(self) -> str:
+        if self.sends == BARE:
+            return f"bare loop, {_mode(self)}"
+        ends = f"{self.sends} to {self.receives}"
+        if self.sends == self.receives == KERNEL:
+            return {"none": ends, "md5": "kernel TCP-MD5", "tls": "TLS 1.3 over kernel TCP"}[self.protect] + (
+                "" if self.offloads else ", offloads off"
+            )
+        return f"{ends}, {_mode(self)}"
+
+    def lasts(self, seconds: float) -> float:
+        return seconds + (0.1 if KERNEL == self.sends == self.receives else 0.25)
+
+    def run(self, place: Place) -> Figure:
+        place.offloads(on=self.offloads)
+        more = {
+            "congestion": self.congestion,
+            "protect": self.protect,
+            "mac": self.mac if self.protect not in ("none", "md5") else "",
+            "cipher": self.cipher,
+            "keys": place.keys(self.protect, self.mac, self.cipher),
+        }
+        (sender, sends_at), (receiver, receives_at) = _jobs(place, self.sends, self.receives, **more)
+        patience = place.seconds + _GRACE
+        with ExitStack() as workers:
+            receiving = place.start(
+                _module(self.receives) + ":receive", receiver, receives_at, f"{self.name}: receiver"
+            )
+            workers.enter_context(receiving)
+            receiving.ready()
+            sending = place.start(_module(self.sends) + ":send", sender, sends_at, f"{self.name}: sender")
+            workers.enter_context(sending)
+            sent = Result.read(sending.result(patience))
+            result = Result.read(receiving.result(patience))
+        return Figure(result.gigabits, sent.dropped + result.dropped)
 
 
-BASE: Final = Measure("kernel to kernel", sends=False, receives=False)
-BASE_PLAIN: Final = Measure("kernel to kernel, tso gso gro off", sends=False, receives=False, offloads=False)
-OURS: Final = (
-    Measure("kernel to stack, none", sends=False, receives=True),
-    Measure("stack to kernel, none", sends=True, receives=False),
-    Measure("stack to stack, none", sends=True, receives=True),
-    Measure("stack to stack, ao", sends=True, receives=True, protect="ao"),
-    Measure("stack to stack, ao-enc-dh", sends=True, receives=True, protect="ao-enc-dh"),
-)
+def _module(kind: str) -> str:
+    return "bare" if kind == BARE else f"ends.{kind}"
+
+
+def _mode(one: Transfer | Handshakes) -> str:
+    """A mode as rows name it: with its MAC where it has one."""
+    return one.protect if one.protect in ("none", "md5") else f"{one.protect}, {one.mac}"
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
-    """How long a transfer lasts: ``seconds``, or ``octets`` where that is not 0."""
+class Handshakes:
+    """Connections from ``opens`` to ``accepts`` (kernel, stack or bare) in a CPU second of the end ``counted``."""
 
-    seconds: float
-    octets: int
+    opens: str
+    accepts: str
+    counted: str
+    protect: str = "none"
+    mac: str = MAC
+    cipher: str = CIPHER
 
+    @property
+    def name(self) -> str:
+        if self.opens == BARE:
+            return f"bare loop, handshakes {self.counted}, {self.protect}"
+        return f"handshakes {self.counted}, {self.protect}"
 
-def write_keys(folder: Path) -> Path:
-    """Write a keys file for mode ``ao`` that every pair of these stacks may use."""
-    file = folder / "keys.toml"
-    file.touch(mode=0o600)
-    secret = os.urandom(16).hex()
-    file.write_text(f'[[mkt]]\nsend_id = 1\nrecv_id = 1\nsecret_hex = "{secret}"\nmac = "aes-128-cmac-96"\n')
-    return file
+    def lasts(self, seconds: float) -> float:
+        return seconds + 1.2
 
-
-def jobs(
-    measure: Measure, ends: tuple[End, End], amount: Amount, mtu: int, keys: Path, cores: tuple[int, int]
-) -> tuple[tuple[Job, str], tuple[Job, str]]:
-    """Return the sender's job and the receiver's, each with the namespace of its process.
-
-    Between two kernels, or two stacks, the link lies; between a stack and a kernel only the stack's TUN.
-    """
-    left, right = ends
-    sender, receiver = left, (left if measure.sends != measure.receives else right)
-    if measure.receives:
-        address = receiver.stack
-    else:
-        address = receiver.host if measure.sends else receiver.kernel
-
-    def job(end: End, *, sends: bool) -> Job:
-        stack = measure.sends if sends else measure.receives
-        return Job(
-            sends=sends,
-            stack=stack,
-            core=cores[0] if sends else cores[1],
-            address=address,
-            port=_PORT,
-            seconds=amount.seconds,
-            octets=amount.octets,
-            congestion=CONGESTION,
-            netns=end.namespace.name,
-            own=end.own,
-            host=end.host,
-            mtu=mtu,
-            protect=measure.protect,
-            keys=str(keys) if measure.protect == "ao" else "",
-        )
-
-    return (
-        (job(sender, sends=True), sender.namespace.name),
-        (job(receiver, sends=False), receiver.namespace.name),
-    )
+    def run(self, place: Place) -> Figure:
+        more = {
+            "congestion": CONGESTION,
+            "protect": self.protect,
+            "mac": self.mac if self.protect != "none" else "",
+            "cipher": self.cipher,
+            "keys": place.keys(self.protect, self.mac, self.cipher),
+        }
+        (opener, opens_at), (acceptor, accepts_at) = _jobs(place, self.opens, self.accepts, **more)
+        patience = place.seconds + _GRACE
+        with ExitStack() as workers:
+            listening = place.start(_ACCEPTORS[self.accepts], acceptor, accepts_at, f"{self.name}: listener")
+            workers.enter_context(listening)
+            listening.ready()
+            opening = place.start(_OPENERS[self.opens], opener, opens_at, f"{self.name}: client")
+            workers.enter_context(opening)
+            found = {"opened": opening.result(patience), "accepted": listening.result(patience)}[self.counted]
+        return Figure(found["handshakes"] / found["cpu"] if found["cpu"] > 0 else 0.0)
 
 
-def run(
-    measure: Measure, ends: tuple[End, End], amount: Amount, mtu: int, keys: Path, cores: tuple[int, int]
-) -> Result:
-    """Measure once; raises ProgramError."""
-    set_offloads(ends, on=measure.offloads)
-    (sender, sending_in), (receiver, receiving_in) = jobs(measure, ends, amount, mtu, keys, cores)
-    patience = amount.seconds + _GRACE
-    with Program(f"receiver of {measure.name}", _command(receiver), receiving_in) as receiving:
-        receiving.ready()
-        with Program(f"sender of {measure.name}", _command(sender), sending_in) as sending:
-            result = Result.read(receiving.line("out", _is_result, patience))
-            sending.line("out", _is_result, patience)
-    return result
-
-
-def _command(job: Job) -> tuple[str, ...]:
-    return (*PYTHON, "-m", "tools.bench.worker", job.line())
-
-
-def _is_result(text: str) -> bool:
-    return text.startswith("{")
+_OPENERS: Final = {KERNEL: "ends.opening:flood", STACK: "ends.opening:open_", BARE: "bare:open_"}
+_ACCEPTORS: Final = {KERNEL: "ends.opening:take", STACK: "ends.opening:accept", BARE: "bare:accept"}

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from tun.netns import Namespace, join
+from pyroute2 import IPRoute
+
+from tun.netns import Namespace, find_device, join
 
 from ..namespaces import own_namespaces
 
@@ -68,3 +70,15 @@ def _set_offloads(device: str, *, on: bool) -> None:
             value = ctypes.create_string_buffer(struct.pack("@II", command, on), 8)
             request = struct.pack("@16sP16x", device.encode(), ctypes.addressof(value))
             fcntl.ioctl(one, _SIOCETHTOOL, request)
+
+
+def link_drops(ends: tuple[End, End]) -> int:
+    """Packets that the link has dropped until now, both ends and ways; 0 where the kernel does not say."""
+
+    def ask() -> int:
+        with IPRoute() as route:
+            (link,) = route.get_links(find_device(route, _DEVICE))
+            numbers = link.get("stats64") or {}
+            return int(numbers.get("tx_dropped", 0)) + int(numbers.get("rx_dropped", 0))
+
+    return sum(end.namespace.call(ask) for end in ends)

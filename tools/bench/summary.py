@@ -1,9 +1,9 @@
-"""From the figures of all rounds to rows: median, minimum, maximum, and the ratio to the kernel's."""
+"""From the figures of all rounds to rows: median, minimum, maximum, and the median of the ratios of neighbours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Self
 
@@ -27,36 +27,97 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """What one repetition found, one measurement after the other; None where there is no such column."""
+
+    ours: float | None = None
+    base: float | None = None
+    bare: float | None = None
+    bbr: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of transfer beside the base, Gbit/s; ``ratio`` is the median of the rounds' own ratios."""
+    """One kind of work at one MTU; figures in ``unit``.
+
+    ``base`` is what ours is compared with (named ``beside``), ``bare`` the bare loop, ``bbr`` the base under that
+    congestion control. ``dropped`` counts packets that devices lost under ours; ``failed`` says why there are fewer
+    rounds than there were to be.
+    """
 
     work: str
-    ours: Spread
-    base: Spread
-    ratio: float
+    mtu: int
+    unit: str
+    beside: str | None = None
+    ours: Spread | None = None
+    base: Spread | None = None
+    bare: Spread | None = None
+    bbr: Spread | None = None
+    ratio_base: float | None = None
+    ratio_bare: float | None = None
+    dropped: int = 0
+    failed: str | None = None
+    notes: dict[str, object] = field(default_factory=dict)
 
-    def to_json(self, mtu: int) -> dict[str, object]:
-        """Return the row by the names of ``bench --json``; the bare loop is not measured yet: null."""
+    def to_json(self) -> dict[str, object]:
+        """Return the row by the names of ``bench --json``."""
+
+        def spread(one: Spread | None) -> dict[str, float] | None:
+            return None if one is None else one.rounded()
+
+        def ratio(one: float | None) -> float | None:
+            return None if one is None else round(one, 4)
+
         return {
             "work": self.work,
-            "mtu": mtu,
-            "ours": self.ours.rounded(),
-            "base": self.base.rounded(),
-            "bare_loop": None,
-            "unit": "Gbit/s",
-            "ratio_base": round(self.ratio, 4),
-            "ratio_bare": None,
+            "mtu": self.mtu,
+            "ours": spread(self.ours),
+            "base": spread(self.base),
+            "bare_loop": spread(self.bare),
+            "unit": self.unit,
+            "ratio_base": ratio(self.ratio_base),
+            "ratio_bare": ratio(self.ratio_bare),
+            "base_work": self.beside,
+            "base_bbr": spread(self.bbr),
+            "dropped": self.dropped,
+            "failed": self.failed,
+            **self.notes,
         }
 
 
-def rows(rounds: Sequence[Mapping[str, float]], base: str) -> list[Row]:
-    """Return a row for each name but ``base``, in the order of the first round; every round has every name."""
-    bases = [one[base] for one in rounds]
-    found: list[Row] = []
-    for name in rounds[0]:
-        if name == base:
-            continue
-        figures = [one[name] for one in rounds]
-        ratios = [own / other if other else 0.0 for own, other in zip(figures, bases, strict=True)]
-        found.append(Row(name, Spread.of(figures), Spread.of(bases), median(ratios)))
-    return found
+def _spread(figures: Sequence[float | None]) -> Spread | None:
+    known = [figure for figure in figures if figure is not None]
+    return Spread.of(known) if known else None
+
+
+def _ratio(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """The median of the quotients, of neighbours in time; None where none can be made."""
+    known = [one / other for one, other in pairs if one is not None and other]
+    return median(known) if known else None
+
+
+def row(
+    work: str,
+    mtu: int,
+    unit: str,
+    rounds: Sequence[Round],
+    *,
+    beside: str | None = None,
+    dropped: int = 0,
+    failed: str | None = None,
+) -> Row:
+    """Return the row of all rounds of one work."""
+    return Row(
+        work,
+        mtu,
+        unit,
+        beside,
+        _spread([one.ours for one in rounds]),
+        _spread([one.base for one in rounds]),
+        _spread([one.bare for one in rounds]),
+        _spread([one.bbr for one in rounds]),
+        _ratio([(one.ours, one.base) for one in rounds]),
+        _ratio([(one.ours, one.bare) for one in rounds]),
+        dropped,
+        failed,
+    )

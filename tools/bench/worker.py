@@ -1,156 +1,116 @@
-"""One end of a transfer, a process of its own: ``python -m tools.bench.worker JOB``."""
+"""``python -m tools.bench.worker``: forks a process for each line of its input that asks for one.
+
+A process sees everything as it was when this one had loaded it. Lines of the output are [number, what, value].
+"""
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import gc
+import json
 import os
-import socket
+import select
+import signal
 import sys
-import time
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
 
-from stack.config import TcpConfig
-from stack.security import Security
-from tun.interface import Interface
+from tun.netns import enter, open_namespace
 
-from ..protect import check_security
-from .job import Job, Result
+from .nursery import ENDED, ERROR, READY, RESULT
 
-_CHUNK: Final = 1 << 18
-_LIMIT: Final = 1 << 20
-_OCTETS: Final = bytes(range(256)) * (_CHUNK // 256)
-_CONNECT_PATIENCE: Final = 10.0
+ENDS: Final = ("bare", "ends.kernel", "ends.stack", "ends.opening")
+Function = Callable[[dict[str, Any], Callable[[], None]], dict[str, Any]]
 
 
-def run(job: Job) -> Result:
-    """Do ``job``; the sender's result counts what it wrote."""
-    if job.core >= 0:
-        os.sched_setaffinity(0, {job.core})
-    if job.stack:
-        return asyncio.run(_stack(job))
-    return _kernel_send(job) if job.sends else _kernel_receive(job)
+def _load() -> None:
+    for name in ENDS:
+        import_module(f"tools.bench.{name}")
+    from .ends.kernel import certificate
+
+    # Both ends of TLS have it from here.
+    certificate()
+    # What is loaded is looked at by no garbage collection of a worker, and shared with it.
+    gc.collect()
+    gc.freeze()
 
 
-def _listening(job: Job) -> None:
-    print(f"listening on {job.address}:{job.port}", file=sys.stderr, flush=True)
+def _say(number: int, what: str, value: object) -> None:
+    # A line is shorter than what a pipe takes at once, so lines of several processes do not mix.
+    os.write(1, json.dumps([number, what, value]).encode() + b"\n")
 
 
-class _Quota:
-    """How much is still to be sent."""
-
-    def __init__(self, job: Job) -> None:
-        self._left = job.octets or None
-        self._end = time.monotonic() + job.seconds
-        self.sent = 0
-
-    def next(self) -> int:
-        """Octets of the next write, 0 at the end."""
-        if self._left is None:
-            count = _CHUNK if time.monotonic() < self._end else 0
-        else:
-            count = min(_CHUNK, self._left)
-            self._left -= count
-        self.sent += count
-        return count
+def _function(name: str) -> Function:
+    module, _, function = name.partition(":")
+    found: Function = getattr(import_module(f"tools.bench.{module}"), function)
+    return found
 
 
-def _kernel_socket(job: Job) -> socket.socket:
-    one = socket.socket()
-    # The machine's default may be one that paces, which would decide the figures.
-    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, job.congestion.encode())
-    return one
+def _work(message: dict[str, Any]) -> None:
+    number = message["start"]
+    try:
+        namespace = open_namespace(message["namespace"])
+        enter(namespace)
+        os.close(namespace)
+        job = message["job"]
+        if job.get("core", -1) >= 0:
+            os.sched_setaffinity(0, {job["core"]})
+        result = _function(message["function"])(job, lambda: _say(number, READY, True))
+        _say(number, RESULT, result)
+    except Exception as error:
+        _say(number, ERROR, f"{type(error).__name__}: {error}"[:1000])
 
 
-def _kernel_send(job: Job) -> Result:
-    with _kernel_socket(job) as one:
-        one.settimeout(_CONNECT_PATIENCE)
-        one.connect((job.address, job.port))
-        one.settimeout(None)
-        quota, began = _Quota(job), time.monotonic()
-        octets = memoryview(_OCTETS)
-        while count := quota.next():
-            one.sendall(octets[:count])
-        one.shutdown(socket.SHUT_WR)
-        while one.recv(_CHUNK):
-            pass
-        return Result(quota.sent, time.monotonic() - began)
+def main() -> None:
+    """Fork until the input ends, then end what was forked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _load()
+    children: dict[int, int] = {}
+    told, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(tell)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    source = sys.stdin.buffer
+    rest = b""
+    while True:
+        ready = select.select([source, told], [], [])[0]
+        if told in ready:
+            os.read(told, 4096)
+            _reap(children)
+        if source not in ready:
+            continue
+        octets = os.read(source.fileno(), 1 << 16)
+        if not octets:
+            break
+        *lines, rest = (rest + octets).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if "stop" in message:
+                for child in [child for child, number in children.items() if number == message["stop"]]:
+                    os.kill(child, signal.SIGKILL)
+                continue
+            child = os.fork()
+            if child:
+                children[child] = message["start"]
+                continue
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in (0, told, tell):
+                os.close(descriptor)
+            _work(message)
+            os._exit(0)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
 
-def _kernel_receive(job: Job) -> Result:
-    with _kernel_socket(job) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Beside a stack the address appears only with the sender's TUN.
-        listener.bind(("", job.port))
-        listener.listen()
-        _listening(job)
-        one, _ = listener.accept()
-    with one:
-        room = bytearray(_LIMIT)
-        one.recv_into(room)
-        began = last = time.monotonic()
-        octets = 0
-        while count := one.recv_into(room):
-            octets += count
-            last = time.monotonic()
-        return Result(octets, last - began)
-
-
-async def _stack(job: Job) -> Result:
-    security = check_security(
-        protect=job.protect,
-        policy="require",
-        edo=None,
-        keys=Path(job.keys) if job.keys else None,
-        notice=lambda text: None,
-    )
-    config = TcpConfig(congestion=job.congestion)
-    async with Interface(
-        addr=(job.own,), host=(job.host,), netns=job.netns, mtu=job.mtu, config=config
-    ) as interface:
-        work = _stack_send if job.sends else _stack_receive
-        return await work(job, interface, security)
-
-
-async def _stack_send(job: Job, interface: Interface, security: Security) -> Result:
-    async with asyncio.timeout(_CONNECT_PATIENCE):
-        reader, writer = await interface.open_connection(job.address, job.port, security=security)
-    quota, began = _Quota(job), time.monotonic()
-    while count := quota.next():
-        writer.write(_OCTETS[:count])
-        await writer.drain()
-        # drain() gives the loop no turn while the buffer has room.
-        await asyncio.sleep(0)
-    writer.write_eof()
-    while await reader.read(_CHUNK):
-        pass
-    writer.close()
-    return Result(quota.sent, time.monotonic() - began)
-
-
-async def _stack_receive(job: Job, interface: Interface, security: Security) -> Result:
-    done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.read(_LIMIT)
-            began = last = time.monotonic()
-            octets = 0
-            while data := await reader.read(_LIMIT):
-                octets += len(data)
-                last = time.monotonic()
-            writer.close()
-            done.set_result(Result(octets, last - began))
-        except OSError as error:
-            done.set_exception(error)
-
-    await interface.start_server(take, job.port, address=job.address, security=security, limit=_LIMIT)
-    _listening(job)
-    return await done
+def _reap(children: dict[int, int]) -> None:
+    while children:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if not child:
+            return
+        _say(children.pop(child), ENDED, os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":
-    try:
-        print(run(Job.read(sys.argv[1])).line(), flush=True)
-    except OSError as fault:
-        sys.exit(f"{type(fault).__name__}: {fault}")
+    main()
