@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from ao.keyfile import load, load_with_md5
-from tools.bench import document, run
+from tools.bench import document, profile, run
 from tools.bench.bars import draw
 from tools.bench.job import Job, Result
 from tools.bench.machine import cores, machine
@@ -375,3 +375,26 @@ def test_handshakes_are_named_by_what_is_counted() -> None:
     assert Handshakes(KERNEL, STACK, "accepted").name == "handshakes accepted, none"
     assert Transfer(KERNEL, KERNEL, "md5").name == "kernel TCP-MD5"
     assert Transfer(BARE, BARE, "ao").name == "bare loop, ao, aes-128-cmac-96"
+
+
+# --- the profile ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mode", "mac"), [("none", ""), ("ao-enc-dh", "hmac-sha-1-96")])
+def test_a_profile_has_the_functions_that_a_segment_passes(mode: str, mac: str) -> None:
+    found = profile.profile(profile.security_for(mode, mac), 1500, 200_000)
+    # Segments of 1500 octets, less the headers of IP and TCP with their options (32 and 56 octets).
+    assert found.segments == 200_000 // (1448 if mode == "none" else 1424)
+    assert found.cpu > 0
+    files = {cost.name.split()[0] for cost in found.costs if cost.calls > 0}
+    assert {"stack/host.py", "stack/connection.py", "tools/bench/profile.py"} <= files
+    own = [cost.own for cost in found.costs]
+    assert own == sorted(own, reverse=True)
+    assert all(cost.own <= cost.all + 1e-9 for cost in found.costs)
+
+
+def test_a_profile_of_no_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match="'nonsense' is not one of none, md5"):
+        profile.security_for("nonsense", "")
+    with pytest.raises(ValueError, match="MAC 'nonsense'"):
+        profile.security_for("ao-dh", "nonsense")

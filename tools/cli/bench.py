@@ -20,7 +20,7 @@ from rich.progress import (
 
 from tun.errors import TunError
 
-from . import bench_handshakes, options, running
+from . import bench_handshakes, bench_profile, options, running
 
 if TYPE_CHECKING:
     from ..bench.run import Report, Settings
@@ -50,6 +50,7 @@ _BUSY: Final = 0.5
 
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False, epilog=EPILOG)
 app.command("handshakes", epilog=bench_handshakes.EPILOG)(bench_handshakes.handshakes)
+app.command("profile", epilog=bench_profile.EPILOG)(bench_profile.profile)
 
 
 @app.callback()
