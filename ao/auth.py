@@ -102,6 +102,25 @@ class SegmentMac:
         self._length = length
         return running
 
+    @property
+    def whole(self) -> bool:
+        """Whether the whole segment from octet ``skip`` on is in the input, checksum and MAC as zero."""
+        return self._simple
+
+    @property
+    def skip(self) -> int:
+        """So many octets at the start of the header stand in what ``prefixed`` has seen (0, 2 or 4)."""
+        return self._skip
+
+    def prefixed(self, sne: int, length: int) -> MacContext:
+        """Return the computation over all that precedes a segment of ``length`` octets: to be copied, never used.
+
+        For whoever has many of one length: from octet ``skip`` on each goes into a copy, if ``whole``.
+        """
+        if length != self._length or sne != self._sne:
+            self._begin(sne, length)
+        return self._prefixed
+
     def tag(self, sne: int, header: Octets, rest: Octets, keep: tuple[tuple[int, int], ...] = ()) -> bytes:
         """Return the MAC of a segment to be sent.
 

@@ -160,26 +160,24 @@ class ReceiveBuffer:
             octets += self.held + (self.held >> 3) + _RANGE * len(ranges)
         return octets
 
-    def append(self, payload: Sequence[memoryview], length: int, position: int, cipher: Keystream | None) -> None:
+    def append(
+        self, payload: Sequence[bytes | memoryview], length: int, position: int, cipher: Keystream | None
+    ) -> None:
         """Take a whole payload that begins at ``position``, the next octet in order."""
         chunks = self._chunks
         if chunks is None:
             chunks = self._chunks = []
-        if cipher is None:
-            data = bytes(payload[0]) if len(payload) == 1 else b"".join(payload)
-            if length >= _SMALL:
-                chunks.append(data)
-            else:
-                _push(chunks, data)
+        data = bytes(payload[0]) if len(payload) == 1 else b"".join(payload)
+        if cipher is not None:
+            data = cipher.apply(position, data)
+        if length >= _SMALL:
+            chunks.append(data)
         else:
-            for view in payload:
-                data = cipher.apply(position, view)
-                _push(chunks, data)
-                position += len(view)
+            _push(chunks, data)
         self.octets += length
 
     def insert(
-        self, payload: Sequence[memoryview], base: int, start: int, end: int, cipher: Keystream | None
+        self, payload: Sequence[bytes | memoryview], base: int, start: int, end: int, cipher: Keystream | None
     ) -> tuple[int, int] | None:
         """Take the octets [start, end) of a payload that begins at ``base``, beyond a hole or touching what is.
 
@@ -215,7 +213,7 @@ class ReceiveBuffer:
     def _take(
         self,
         parts: list[Chunk],
-        payload: Sequence[memoryview],
+        payload: Sequence[bytes | memoryview],
         base: int,
         start: int,
         end: int,

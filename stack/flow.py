@@ -19,13 +19,13 @@ from edo.plan import Plan
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
-from . import ao_counters, edo_damage, space
+from . import ao_counters, edo_damage, merging, space
 from .connection import Connection
 from .events import Closed, Established, Event, Readable, SoftError, TcpError
 from .ip_options import way_back
 from .ports import Application, Door, FlowKey, Home, Shaking
 from .protection import Protection
-from .run import ACK, FIN, PSH, RST, SYN, URG, Run, same_clock
+from .run import FIN, RST, SYN, URG, Run
 from .sealer import Sealer
 from .segment import Segment
 from .seqnum import extend
@@ -33,24 +33,20 @@ from .states import State
 from .upgraded import lay as lay_upgraded
 from .variables import LEGACY_SACK_ROOM
 
-_DATA_FLAGS = ~PSH
-# No run grows beyond this many octets, so that one merged arrival stays below a quarter of the smallest buffers.
-_RUN_LIMIT = 1 << 16
-
 
 class Flow:
     """A connection with its protection, option space and handshake.
 
     ``drops`` counts segments by the reason for which they were dropped, ``damaged`` those that show that EDO is not
     safe here; ``over``: the stack has forgotten the flow; ``overhead``: option octets of each data segment (-1: not
-    known); ``upgraded``: segments leave as SEG-U, None where none is taken. Times are seconds of the stack's clock.
+    known); ``upgraded``: segments leave as SEG-U, None where none is taken; ``merged``: the run of this batch that
+    the next segment may join. Times are seconds of the stack's clock.
     """
 
     __slots__ = (
         "_answers_extended",
         "_closing",
         "_extended",
-        "_merged",
         "_points",
         "_runs",
         "accept_icmps",
@@ -64,6 +60,7 @@ class Flow:
         "ip_options",
         "key",
         "listener",
+        "merged",
         "over",
         "overhead",
         "protection",
@@ -98,7 +95,7 @@ class Flow:
         self.scheduled: float | None = None
         self.upgraded: bool | None = None
         self._runs: list[Run] = []
-        self._merged: Run | None = None
+        self.merged: Run | None = None
         self.overhead = -1
         self._closing = False
         # Whether all segments of the batch have an Extension, and whether the RST that leaves answers such.
@@ -187,37 +184,21 @@ class Flow:
 
     def collect(self, segment: Segment, number: int, key: Key | None) -> None:
         """Keep a segment for the end of the batch, joined to its neighbour where nothing tells them apart."""
-        run = self._run_of(segment, number, key, True)
-        last = self._merged
-        if (
-            last is not None
-            and run.length
-            and last.seq + last.length == number
-            and run.flags & _DATA_FLAGS == ACK
-            and run.ack == last.ack
-            and run.window == last.window
-            and run.cipher is last.cipher
-            and run.ecn == last.ecn
-            and not run.options.sack
-            and last.length < _RUN_LIMIT
-            and same_clock(last.options, run.options)
-        ):
-            last.payload.extend(run.payload)  # type: ignore[attr-defined]  # a list, made by _run_of
-            last.length += run.length
-            last.segments += 1
-            last.flags |= run.flags
-            return
-        self._runs.append(run)
-        # A pure ACK is never merged: each may be a duplicate that counts (RFC 5681 §3.2).
-        joinable = run.length and run.flags & _DATA_FLAGS == ACK and not run.options.sack
-        self._merged = run if joinable else None
+        self.add(self._run_of(segment, number, key, True))
+        lanes = self.stack.lanes
+        if lanes is not None:
+            lanes.learn(self, segment, key)
+
+    def add(self, run: Run) -> None:
+        """As ``collect``, of a segment's run."""
+        self.merged = merging.add(self._runs, self.merged, run)
 
     def finish(self, now: float) -> None:
         """The batch is done: the connection takes what was collected, with one acknowledgment decision."""
         if self._runs:
             runs = self._runs
             self._runs = []
-            self._merged = None
+            self.merged = None
             self._receive(runs, now)
 
     def drop(self, reason: str) -> None:

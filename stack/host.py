@@ -15,7 +15,6 @@ from dataclasses import replace
 from ao.keylog import LoggedKeys
 from ao.reasons import AoDrop
 from edo.codepoints import POINTS, CodePoints, Dialect
-from edo.fast import read_options
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
@@ -32,6 +31,7 @@ from .edo_switch import EdoSwitch
 from .events import TcpError
 from .experimental import ExperimentalFlow
 from .fastopen_cookies import FastOpenCookies
+from .fastpath.lanes import Lanes
 from .flow import Flow
 from .intent import Dial
 from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, address_octets, parse
@@ -44,11 +44,10 @@ from .peers import Peers
 from .ports import Carrier, FlowKey, Successor, Timed
 from .ratelimit import RateLimit
 from .reassembly import FragmentDrop, Reassembler
-from .reuse import may_reuse
+from .reuse import gives_way
 from .run import ACK, FIN, RST, SYN
 from .security import Security
 from .segment import Segment
-from .states import State
 from .syn_cache import SynCache
 from .trace import Trace
 
@@ -64,8 +63,9 @@ class Stack:
     ``addresses`` in CIDR or plain text form; ``config`` is the base of every connection's settings, of which
     ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for; ``memory``
     bounds what all connections, fragments and waiting SYNs hold together, octets (>= 1 MiB); ``edo`` (off, strict,
-    lenient) and ``dialect`` (None: as ``points`` say) hold for connections that do not name their own. Raises
-    ValueError for an address or policy that is none. Times are seconds of one monotonic clock, passed in.
+    lenient) and ``dialect`` (None: as ``points`` say) hold for connections that do not name their own. Without
+    ``fast_path`` every segment goes the plain way, with the same result (``stack.fastpath``). Raises ValueError for
+    an address or policy that is none. Times are seconds of one monotonic clock, passed in.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Stack:
         memory: int = MEMORY,
         edo: str = "off",
         dialect: Dialect | None = None,
+        fast_path: bool = True,
     ) -> None:
         interfaces = [ipaddress.ip_interface(address) for address in addresses]
         self.addresses = tuple(interface.ip.packed for interface in interfaces)
@@ -97,6 +98,7 @@ class Stack:
         self.downgrades: Counter[str] = Counter()
         self.flows: dict[FlowKey, Carrier] = {}
         self.counters: Counter[str] = Counter()
+        self.lanes = Lanes() if fast_path else None
         self.trace: Trace | None = None
         self.keylog: Callable[[LoggedKeys], None] | None = None
         self.dropped: list[tuple[int, str]] | None = None
@@ -176,19 +178,22 @@ class Stack:
         """Take a batch of IP packets that arrived; each connection decides once on acknowledging it."""
         self.now = now
         checksums = batch.checksums
-        dropped = self.dropped
-        if dropped is not None:
+        if (dropped := self.dropped) is not None:
             dropped.clear()
-        for index, packet in enumerate(batch.packets):
+        # Who watches segments, or wants drops laid to packets, has all of them go the plain way.
+        lanes = self.lanes if dropped is None and self.trace is None else None
+        index, count = 0, len(batch)
+        while index < count:
+            if lanes is not None and (index := lanes.take(batch, index, self._received)) == count:
+                break
             self._at = index
-            self._packet(packet, Checksum.FINISHED if checksums is None else checksums[index], now)
+            self._packet(batch.packets[index], Checksum.FINISHED if checksums is None else checksums[index], now)
             if dropped is not None:
                 self._finish_alone(dropped, now)
-        received = self._received
-        if received:
-            self._received = {}
-            for flow in received:
-                flow.finish(now)
+            index += 1
+        received, self._received = self._received, {}
+        for flow in received:
+            flow.finish(now)
 
     def _finish_alone(self, dropped: list[tuple[int, str]], now: float) -> None:
         """End the batch behind each packet, so that what TCP itself drops can be laid to that packet."""
@@ -237,13 +242,11 @@ class Stack:
 
     def _packet(self, packet: Octets, state: Checksum, now: float) -> None:
         ip = parse(packet)
-        if not isinstance(ip, Ip):
-            if ip is IpDrop.FRAGMENT:
-                self._fragment(packet, now)
-            else:
-                self.note(str(ip))
-            return
-        if ip.destination not in self.addresses:
+        if ip is IpDrop.FRAGMENT:
+            self._fragment(packet, now)
+        elif isinstance(ip, IpDrop):
+            self.note(str(ip))
+        elif ip.destination not in self.addresses:
             self.note("not_ours")
         elif ip.protocol == TCP:
             self._tcp(ip, packet, state, now)
@@ -288,7 +291,7 @@ class Stack:
         if self.config.drop_syn_fin and segment.flags & (SYN | FIN) == SYN | FIN:
             self._drop(flow, "syn_fin")
             return
-        if flow is None or (segment.flags & (SYN | ACK | RST) == SYN and self._reborn(flow, segment, now)):
+        if flow is None or (segment.flags & (SYN | ACK | RST) == SYN and self._reborn(flow, segment)):
             self._unmatched(key, segment, now)
         else:
             flow.receive(segment, now)
@@ -300,12 +303,9 @@ class Stack:
     def _drop(self, flow: Carrier | None, reason: str) -> None:
         (self.note if flow is None else flow.drop)(str(reason))
 
-    def _reborn(self, flow: Carrier, segment: Segment, now: float) -> bool:
+    def _reborn(self, flow: Carrier, segment: Segment) -> bool:
         """Whether a SYN may end a TIME-WAIT early and begin anew (RFC 6191 §2, RFC 9293 §3.6.1)."""
-        if flow.connection.state is not State.TIME_WAIT or self._listener(flow.key) is None:
-            return False
-        options = read_options(segment.tcp, segment.spans, self.edo.dialect.points)
-        if not may_reuse(flow.connection, segment.seq, options) or not flow.protection.succeeds(segment):
+        if self._listener(flow.key) is None or not gives_way(flow, segment, self.edo.dialect.points):
             return False
         flow.leave()
         return True
@@ -399,6 +399,8 @@ class Stack:
         """The flow gets no more segments."""
         if self.flows.get(flow.key) is flow:
             del self.flows[flow.key]
+            if self.lanes is not None:
+                self.lanes.forget(flow.key)
             flow.connection.close_account()
             self._alarms.disarm(flow)
 
@@ -425,5 +427,4 @@ class Stack:
 
     def open_without_oob(self, pending: PendingSyn, now: float) -> None:
         """Open the connection of a SYN whose OOB did not come."""
-        syn = pending.segment
-        self.passive.open(pending.listener, pending.key, syn, None, syn.ip_octets, now)
+        self.passive.open(pending.listener, pending.key, pending.segment, None, pending.segment.ip_octets, now)

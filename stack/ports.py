@@ -211,6 +211,13 @@ class Successor:
     fallback: str | None
 
 
+class Learner(Protocol):
+    """What learns from segments that were taken: ``stack.fastpath.lanes``."""
+
+    def learn(self, flow: Carrier, segment: Segment, key: Key | None) -> None:
+        """Look at a segment that was taken, verified under ``key`` (None: clear)."""
+
+
 class Home(Protocol):
     """A stack, as what lives in it sees it."""
 
@@ -225,6 +232,10 @@ class Home(Protocol):
     out: list[bytes]
     trace: Trace | None
     keylog: Callable[[LoggedKeys], None] | None
+
+    @property
+    def lanes(self) -> Learner | None:
+        """The fast path, if it is on."""
 
     def note(self, reason: str) -> None:
         """Count one dropped packet."""

@@ -56,6 +56,11 @@ class Protection:
         return False
 
     @property
+    def keys(self) -> KeyRing | None:
+        """The keys of which one verifies every segment without SYN; None where there is no such rule."""
+        return None
+
+    @property
     def tallies(self) -> Mapping[int, Tally]:
         """What was verified under each key, by its RecvID."""
         return {}
@@ -140,6 +145,10 @@ class KeyedProtection(Protection):
     @property
     def authenticates(self) -> bool:
         return True
+
+    @property
+    def keys(self) -> KeyRing | None:
+        return self.ring
 
     @property
     def tallies(self) -> Mapping[int, Tally]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from edo.codepoints import CodePoints
+from edo.fast import read_options
 from edo.options import Options
 
 from .connection import Connection
+from .ports import Carrier
+from .segment import Segment
 from .seqnum import extend
 from .states import State
 
@@ -23,3 +27,11 @@ def may_reuse(connection: Connection, seq: int, options: Options) -> bool:
         if advance:
             return False
     return extend(seq, connection.rcv_nxt) > connection.rcv_nxt
+
+
+def gives_way(flow: Carrier, segment: Segment, points: CodePoints) -> bool:
+    """Whether a SYN may begin another connection in place of ``flow``, by the rules and by its protection."""
+    if flow.connection.state is not State.TIME_WAIT:
+        return False
+    options = read_options(segment.tcp, segment.spans, points)
+    return may_reuse(flow.connection, segment.seq, options) and flow.protection.succeeds(segment)

@@ -66,7 +66,7 @@ class Run:
         flags: int,
         window: int,
         options: Options,
-        payload: Sequence[memoryview] = (),
+        payload: Sequence[bytes | memoryview] = (),
         length: int = 0,
         *,
         urgent: int = 0,

@@ -109,6 +109,10 @@ class ConfiguredProtection(Protection):
             self._ring.add(self._key(mkt, self._remote_isn))
 
     @property
+    def keys(self) -> KeyRing | None:
+        return self._ring
+
+    @property
     def knows_both(self) -> bool:
         """Whether both ISNs are known."""
         return self._ring is not None
