@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from hmac import compare_digest
 from struct import Struct
 
-from .macs.base import Mac, MacContext
+from .macs.base import Keyed, Mac, MacContext
 from .octets import Octets
+from .prepared import SHELF
 from .wiped import WIPED
 
 _FIXED_HEADER = 20
@@ -14,6 +17,13 @@ _MAC_OFFSET = 4
 _ZERO_CHECKSUM = bytes(2)
 _ZERO_PORT = bytes(2)
 _NO_LENGTH = -1
+_ZERO_MACS = tuple(map(bytes, range(256)))
+
+
+@lru_cache(maxsize=256)
+def _splitter(layout: str) -> Callable[[Octets], tuple[bytes, ...]]:
+    """One object for all connections whose segments look alike."""
+    return Struct(layout).unpack_from
 
 
 class SegmentMac:
@@ -25,7 +35,8 @@ class SegmentMac:
     as zero in pseudo-header and header (RFC 6978 §3).
 
     SNE and pseudo-header come first in the input and repeat from segment to segment while the length does, so
-    the computation over them is kept and only copied.
+    the computation over them is kept and only copied, as long as the connection is one of those that were used last
+    (``prepared``). ``mac`` is asked for a new one after that.
     """
 
     __slots__ = (
@@ -36,6 +47,7 @@ class SegmentMac:
         "_cover_options",
         "_length",
         "_length_octets",
+        "_mac",
         "_mac_octets",
         "_mac_stop",
         "_mask_destination",
@@ -49,7 +61,7 @@ class SegmentMac:
 
     def __init__(
         self,
-        mac: Mac,
+        mac: Mac | Keyed,
         mac_octets: int,
         source: bytes,
         destination: bytes,
@@ -58,9 +70,10 @@ class SegmentMac:
         zero_source: bool = False,
         zero_destination: bool = False,
     ) -> None:
-        self._base: MacContext = mac.context
+        self._mac: Mac | Keyed | None = mac
+        self._base: MacContext | None = None
         self._mac_octets = mac_octets
-        self._zero_mac = bytes(mac_octets)
+        self._zero_mac = _ZERO_MACS[mac_octets]
         self._cover_options = cover_options
         # The pseudo-header's fixed octets before and after its length field (RFC 9293 §3.1, RFC 8200 §8.1).
         self._addresses = (bytes(len(source)) if zero_source else source) + (
@@ -81,12 +94,12 @@ class SegmentMac:
         self._simple = cover_options and not self._mask_destination
         self._sne = 0
         self._length = _NO_LENGTH
-        self._prefixed: MacContext = WIPED
+        self._prefixed: MacContext | None = None
         self._expect(_FIXED_HEADER)
 
     def _begin(self, sne: int, length: int) -> MacContext:
         """Return a computation over SNE and pseudo-header, to be gone on with, and keep a copy of it."""
-        running = self._base.copy()
+        running = (self._base or self._prepare()).copy()
         running.update(
             b"".join(
                 (
@@ -101,6 +114,19 @@ class SegmentMac:
         self._sne = sne
         self._length = length
         return running
+
+    def _prepare(self) -> MacContext:
+        mac = self._mac
+        if mac is None:
+            return WIPED
+        base = self._base = mac.context
+        SHELF.put(self)
+        return base
+
+    def release(self) -> None:
+        """Let go of what was prepared; it is made again by the next segment."""
+        self._prefixed = None
+        self._base = None
 
     @property
     def whole(self) -> bool:
@@ -117,9 +143,11 @@ class SegmentMac:
 
         For whoever has many of one length: from octet ``skip`` on each goes into a copy, if ``whole``.
         """
-        if length != self._length or sne != self._sne:
-            self._begin(sne, length)
-        return self._prefixed
+        prefixed = self._prefixed
+        if prefixed is None or length != self._length or sne != self._sne:
+            # What ``_begin`` gives to be gone on with is as good a copy.
+            return self._begin(sne, length)
+        return prefixed
 
     def tag(self, sne: int, header: Octets, rest: Octets, keep: tuple[tuple[int, int], ...] = ()) -> bytes:
         """Return the MAC of a segment to be sent.
@@ -129,8 +157,10 @@ class SegmentMac:
         options that stay in the input where options are excluded, in their order. Nothing passed is altered.
         """
         length = len(header) + len(rest)
-        if length == self._length and sne == self._sne:
-            running = self._prefixed.copy()
+        # Taken once: another thread may have it released at any moment.
+        prefixed = self._prefixed
+        if prefixed is not None and length == self._length and sne == self._sne:
+            running = prefixed.copy()
         else:
             running = self._begin(sne, length)
         if not self._simple:
@@ -154,8 +184,9 @@ class SegmentMac:
         # Two slices of the header without checksum and MAC, and the MAC: cheaper than a copy to be masked.
         ports_to_window, urgent_to_mac, mac = self._split(tcp)
         stop = self._mac_stop
-        if length == self._length and sne == self._sne:
-            running = self._prefixed.copy()
+        prefixed = self._prefixed
+        if prefixed is not None and length == self._length and sne == self._sne:
+            running = prefixed.copy()
         else:
             running = self._begin(sne, length)
         if self._simple:
@@ -170,7 +201,7 @@ class SegmentMac:
     def _expect(self, ao_offset: int) -> None:
         """Prepare for segments whose TCP-AO option stands at ``ao_offset``: nearly always all of a connection's."""
         start = ao_offset + _MAC_OFFSET
-        self._split = Struct(f"{self._skip}x{16 - self._skip}s2x{start - 18}s{self._mac_octets}s").unpack_from
+        self._split = _splitter(f"{self._skip}x{16 - self._skip}s2x{start - 18}s{self._mac_octets}s")
         self._ao_offset = ao_offset
         self._mac_stop = start + self._mac_octets
 
@@ -185,6 +216,5 @@ class SegmentMac:
 
     def wipe(self) -> None:
         """Forget the key; any later use raises KeysWiped."""
-        self._base = WIPED
-        self._prefixed = WIPED
-        self._length = _NO_LENGTH
+        self._mac = None
+        self.release()

@@ -8,6 +8,7 @@ from typing import Final
 from .auth import SegmentMac
 from .cipher import CIPHERS, CIPHERS_BY_NAME, NO_CIPHER, CipherAlgorithm, PositionCipher
 from .macs import MacAlgorithm, by_number
+from .macs.base import Keyed
 from .messages import Flag
 from .mkt import Mkt
 from .schedule import Schedule, encryption_key
@@ -190,7 +191,7 @@ class _Direction:
     def mac(self, algorithm: MacAlgorithm, mac_octets: int, master: bytes, cover_options: bool) -> SegmentMac:
         """Return the MAC under the traffic key derived from ``master``."""
         return SegmentMac(
-            algorithm.prepare(algorithm.traffic_key(master, self._context), mac_octets),
+            Keyed(algorithm, algorithm.traffic_key(master, self._context), mac_octets),
             mac_octets,
             self._pair.local,
             self._pair.remote,

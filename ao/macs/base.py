@@ -42,6 +42,22 @@ class Mac:
         return running.finalize()[: self.octets]
 
 
+class Keyed:
+    """A MAC algorithm with a traffic key, prepared whenever ``context`` is asked for; ``octets`` as in Mac."""
+
+    __slots__ = ("_algorithm", "_traffic_key", "octets")
+
+    def __init__(self, algorithm: MacAlgorithm, traffic_key: bytes, octets: int) -> None:
+        self._algorithm = algorithm
+        self._traffic_key = traffic_key
+        self.octets = octets
+
+    @property
+    def context(self) -> MacContext:
+        """A keyed computation with nothing added yet."""
+        return self._algorithm.prepare(self._traffic_key, self.octets).context
+
+
 class MacAlgorithm(ABC):
     """One MAC algorithm with its KDF.
 
