@@ -25,7 +25,8 @@ class Key:
 
     ``send_id`` is the KeyID sent, ``recv_id`` the KeyID accepted (0-255); ``mac_octets`` the MAC's length;
     ``sign`` and ``check`` make and verify MACs; ``encrypt`` and ``decrypt`` are None where the payload stays clear.
-    ``tally`` counts what was verified; keys of one tuple on one connection share it.
+    ``tally`` counts what was verified; keys of one tuple on one connection share it. ``generation`` is that of a
+    key that was agreed on, of which the KeyIDs have the last 8 bits.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Key:
         "cover_options",
         "decrypt",
         "encrypt",
+        "generation",
         "mac_octets",
         "recv_id",
         "send_id",
@@ -53,6 +55,7 @@ class Key:
         tally: Tally | None = None,
     ) -> None:
         self.tally = tally or Tally()
+        self.generation = 0
         self.send_id = send_id
         self.recv_id = recv_id
         self.mac_octets = mac_octets
@@ -83,7 +86,7 @@ class KeyRing:
     Raises ValueError where two keys have the same send_id or recv_id.
     """
 
-    __slots__ = ("_by_recv_id", "_by_send_id", "current", "heard", "heard_rnext", "rnext", "room")
+    __slots__ = ("_keys", "current", "heard", "heard_rnext", "rnext", "room")
 
     def __init__(self, current: Key, *others: Key) -> None:
         self.current = current
@@ -91,29 +94,38 @@ class KeyRing:
         self.heard: Key | None = None
         self.heard_rnext = -1
         self.room = MOST_MAC_OCTETS
-        self._by_recv_id: dict[int, Key] = {}
-        self._by_send_id: dict[int, Key] = {}
+        # One, nearly always, and seldom more than two: a tuple is the smallest that holds them.
+        self._keys: tuple[Key, ...] = ()
         for key in (current, *others):
             self.add(key)
 
     @property
     def tallies(self) -> dict[int, Tally]:
         """What each key has verified, by its recv_id."""
-        return {recv_id: key.tally for recv_id, key in self._by_recv_id.items()}
+        return {key.recv_id: key.tally for key in self._keys}
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(tuple(self._by_recv_id.values()))
+        return iter(self._keys)
 
     def find(self, key_id: int) -> Key | None:
         """Return the key that verifies a segment with KeyID ``key_id`` (0-255)."""
-        return self._by_recv_id.get(key_id)
+        for key in self._keys:
+            if key.recv_id == key_id:
+                return key
+        return None
+
+    def _sends(self, send_id: int) -> Key | None:
+        """The key that signs with KeyID ``send_id``."""
+        for key in self._keys:
+            if key.send_id == send_id:
+                return key
+        return None
 
     def add(self, key: Key) -> None:
         """Hold another key; it is used once the peer, or ``rnext``, asks for it. Raises ValueError."""
-        if key.recv_id in self._by_recv_id or key.send_id in self._by_send_id:
+        if self.find(key.recv_id) is not None or self._sends(key.send_id) is not None:
             raise ValueError(f"{key!r}: an id is in use on this connection")
-        self._by_recv_id[key.recv_id] = key
-        self._by_send_id[key.send_id] = key
+        self._keys += (key,)
 
     def remove(self, key_id: int) -> None:
         """Forget the key with recv_id ``key_id`` (0-255), its secrets too.
@@ -121,23 +133,28 @@ class KeyRing:
         Raises KeyError where there is none, ValueError while it signs or is asked for: RFC 5925 §3.1 lets no key
         vanish that is in use.
         """
-        key = self._by_recv_id[key_id]
+        key = self._known(self.find(key_id), key_id)
         if key is self.current or key is self.rnext:
             raise ValueError(f"{key!r} {'signs' if key is self.current else 'is asked for'} on this connection")
-        del self._by_recv_id[key_id]
-        del self._by_send_id[key.send_id]
+        self._keys = tuple(other for other in self._keys if other is not key)
         key.wipe()
+
+    @staticmethod
+    def _known(key: Key | None, key_id: int) -> Key:
+        if key is None:
+            raise KeyError(key_id)
+        return key
 
     def ask_for(self, key_id: int) -> None:
         """Ask the peer to sign under the key with recv_id ``key_id`` (RFC 5925 §7.5.1); raises KeyError."""
-        self.rnext = self._by_recv_id[key_id]
+        self.rnext = self._known(self.find(key_id), key_id)
 
     def sign_under(self, send_id: int) -> None:
         """Sign under the key with ``send_id``, whatever the peer asks for until it asks again; raises KeyError.
 
         One whose MAC has no room changes nothing.
         """
-        key = self._by_send_id[send_id]
+        key = self._known(self._sends(send_id), send_id)
         if key.mac_octets <= self.room:
             self.current = key
 
@@ -149,7 +166,7 @@ class KeyRing:
         """
         self.heard = key
         self.heard_rnext = rnext_key_id
-        if rnext_key_id != self.current.send_id and rnext_key_id in self._by_send_id:
+        if rnext_key_id != self.current.send_id and self._sends(rnext_key_id) is not None:
             self.sign_under(rnext_key_id)
 
     def limit(self, room: int) -> None:
@@ -160,10 +177,9 @@ class KeyRing:
 
     def wipe(self) -> None:
         """Forget every secret: nothing verifies any more, and signing raises KeysWiped."""
-        for key in self._by_recv_id.values():
+        for key in self._keys:
             key.wipe()
-        self._by_recv_id.clear()
-        self._by_send_id.clear()
+        self._keys = ()
 
 
 class _Direction:
