@@ -152,6 +152,7 @@ class AgreementA(Role):
     def wipe(self) -> None:
         super().wipe()
         self._sessions = ()
+        self._entries = []
 
     def schedule(self) -> Schedule:
         """Return the keys; raises NotAgreed while there are none."""

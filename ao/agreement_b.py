@@ -199,6 +199,11 @@ class AgreementB(Role):
             self._own = None
         return self._schedule
 
+    def wipe(self) -> None:
+        super().wipe()
+        self._first = None
+        self._entries = []
+
 
 _FROM_A: Final = FROM_EITHER | {MessageKind.HELLO, MessageKind.SECOND_HELLO}
 

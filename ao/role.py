@@ -144,8 +144,9 @@ class Role:
         self.flags &= flags
 
     def wipe(self) -> None:
-        """Forget shares and keys; ``schedule`` raises NotAgreed from now on."""
+        """Forget shares, keys and messages: it is over. ``schedule`` raises NotAgreed from now on."""
         self._own = None
+        self._standing = {}
         self.resumed = None
         if self._schedule is not None:
             self._schedule.wipe()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import Final
 
 from edo.codepoints import POINTS, CodePoints
 from edo.options import Fragment
@@ -99,6 +100,10 @@ class Took(Enum):
     """Cannot be parsed: nothing of the fragments was taken, to be counted."""
 
 
+# Shared by all that hold nothing yet, or nothing any more; never changed.
+_NOTHING: Final = bytearray()
+
+
 class Assembler:
     """Puts one message together from fragments cut in any way, in any order; the first whole one stands.
 
@@ -111,8 +116,7 @@ class Assembler:
     def __init__(self, kind: int) -> None:
         self.kind = kind
         self.message: bytes | None = None
-        self._held = bytearray()
-        self._known = bytearray()
+        self._held = self._known = _NOTHING
         self._segments = 0
 
     def copy(self) -> Assembler:
@@ -144,7 +148,7 @@ class Assembler:
             self._held, self._known = held, known
             return Took.MORE
         self.message = bytes(held)
-        self._held, self._known = bytearray(), bytearray()
+        self._held = self._known = _NOTHING
         return Took.COMPLETE
 
     def _sound(self, fragment: Fragment) -> bool:

@@ -42,6 +42,16 @@ class Shown(Protocol):
 class Afterwards:
     """One connection's messages after its handshake."""
 
+    __slots__ = (
+        "_flow",
+        "_handshake",
+        "_restart_timeout",
+        "_waiting",
+        "prober",
+        "renewer",
+        "reporter",
+    )
+
     def __init__(self, flow: Flow, handshake: Shown, restart_timeout: float) -> None:
         self._flow = flow
         self._restart_timeout = restart_timeout

@@ -35,6 +35,13 @@ _MESSAGES = frozenset({MessageKind.ANSWER, MessageKind.RETRY, MessageKind.REFUSE
 class AgreedA(CrossingA):
     """The active opener's handshake."""
 
+    __slots__ = (
+        "_may_go_plain",
+        "_offered_eos",
+        "_out_of_band",
+        "_placements",
+    )
+
     agreement: AgreementA
 
     TABLE: ClassVar = {

@@ -39,6 +39,16 @@ _MESSAGES = frozenset({MessageKind.HELLO, MessageKind.SECOND_HELLO, MessageKind.
 class AgreedB(RoleB):
     """The passive opener's handshake: made for a SYN whose ENO and extended options allow an agreement."""
 
+    __slots__ = (
+        "_extend",
+        "_in_syn_ack",
+        "_peer_mss",
+        "_random",
+        "_received",
+        "_sent",
+        "_syn_acks",
+    )
+
     agreement: AgreementB
     TABLE: ClassVar = {
         (Stage.SYN_TAKEN, Kind.SYN): "_repeated_syn",

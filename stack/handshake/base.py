@@ -39,9 +39,20 @@ class Handshake:
     ``next_deadline`` in seconds of the stack's clock, None without a timer. ``syn_eos`` is SYN-EOS's part.
     """
 
-    next_deadline: float | None = None
+    __slots__ = (
+        "_silent",
+        "facts",
+        "fell_back",
+        "flow",
+        "next_deadline",
+        "ready",
+        "settled",
+        "syn_ack_eno",
+        "syn_eos",
+    )
 
     def __init__(self, flow: Flow, requested: str = "none") -> None:
+        self.next_deadline: float | None = None
         self.flow = flow
         self.facts = Facts(requested)
         self.ready = False

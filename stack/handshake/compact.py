@@ -97,6 +97,11 @@ def agreement_of(security: Security, flags: int, random: Callable[[int], bytes],
 class CompactA(RoleA):
     """The active opener's handshake."""
 
+    __slots__ = (
+        "_may_go_plain",
+        "_offering",
+    )
+
     agreement: CompactAgreement
     PROTECTION = CompactProtection
 
@@ -193,6 +198,8 @@ class CompactA(RoleA):
 
 class CompactB(RoleB):
     """The passive opener's handshake, made for a SYN with a share."""
+
+    __slots__ = ("_offering",)
 
     agreement: CompactAgreement
     PROTECTION = CompactProtection

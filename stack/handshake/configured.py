@@ -207,6 +207,8 @@ class ConfiguredProtection(Protection):
 class ConfiguredHandshake(Handshake):
     """RFC 9293's handshake under configured keys."""
 
+    __slots__ = ("_protection",)
+
     def __init__(self, flow: Flow, protection: ConfiguredProtection) -> None:
         mode = "ao" if protection.cipher is None else "ao-enc"
         super().__init__(flow, mode)

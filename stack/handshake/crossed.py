@@ -50,6 +50,8 @@ def is_ours_as_a(flow: Flow, peer_isn: int) -> bool | None:
 class CrossingA(RoleA):
     """The states of an active opener whose SYN met another: before the hello, as A."""
 
+    __slots__ = ("_syn_ack_run",)
+
     eno: bytes
 
     CROSSED: ClassVar = {
@@ -116,6 +118,8 @@ class CrossingA(RoleA):
 
 class CrossedB(AgreedB):
     """Role B of crossed SYNs: its SYN-ACK has its SYN's ENO option, and answers A's SYN-ACK too."""
+
+    __slots__ = ()
 
     TABLE: ClassVar = {**AgreedB.TABLE, (Stage.SYN_TAKEN, Kind.SYN_ACK): "_peer_syn_ack"}
 

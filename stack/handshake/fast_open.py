@@ -59,6 +59,11 @@ def offer(flow: Flow, settings: FastOpen, now: float) -> FastOpening | None:
 class FastOpener(Handshake):
     """RFC 9293's handshake, from which ``peers`` learns cookies and where Fast Open does not get through."""
 
+    __slots__ = (
+        "_opening",
+        "_settings",
+    )
+
     def __init__(self, flow: Flow, opening: FastOpening, settings: FastOpen) -> None:
         super().__init__(flow)
         self._opening = opening

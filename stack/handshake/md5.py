@@ -70,6 +70,8 @@ class NoMd5(Protection):
 class Md5Handshake(Handshake):
     """RFC 9293's handshake, signed."""
 
+    __slots__ = ()
+
     def __init__(self, flow: Flow, protection: Md5Protection) -> None:
         super().__init__(flow, NAME)
         flow.protection = protection

@@ -51,6 +51,35 @@ class Renewer:
     both sides allow rekeying; if not the limits hold all the same.
     """
 
+    __slots__ = (
+        "_began",
+        "_carriage",
+        "_due_at",
+        "_flags",
+        "_flow",
+        "_from",
+        "_generation",
+        "_give_up_at",
+        "_inboxes",
+        "_interval",
+        "_is_a",
+        "_limits",
+        "_message",
+        "_protection",
+        "_rekeying",
+        "_renewal",
+        "_repeat_at",
+        "_repeated_at",
+        "_repeats",
+        "_ring",
+        "_seconds",
+        "_stopped_at",
+        "_suite",
+        "exhausted",
+        "permitted",
+        "wanted",
+    )
+
     def __init__(
         self,
         flow: Flow,

@@ -36,6 +36,22 @@ class Reporter:
     ``differences`` is None before that; ``fault`` is why the connection has to end.
     """
 
+    __slots__ = (
+        "_alone_at",
+        "_confirmed",
+        "_count",
+        "_drawn",
+        "_flags",
+        "_flow",
+        "_patience_at",
+        "_seen",
+        "_sent",
+        "_wait",
+        "differences",
+        "fault",
+        "strict",
+    )
+
     def __init__(self, flow: Flow, seen: Sighting | None, sent: Sequence[Sighting], *, strict: bool) -> None:
         self._flow = flow
         self._seen = seen

@@ -21,6 +21,12 @@ class RoleA(Agreed):
     third SYN, and ``prefer`` does not go on plain.
     """
 
+    __slots__ = (
+        "_answered_at",
+        "last",
+        "sent_plain_syn",
+    )
+
     is_a = True
 
     def __init__(self, flow: Flow, security: Security) -> None:

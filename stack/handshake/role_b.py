@@ -62,6 +62,11 @@ class AwaitingKeys(Protection):
 class RoleB(Agreed):
     """From its answer to A's first good MAC."""
 
+    __slots__ = (
+        "_lent",
+        "_syn_ack",
+    )
+
     is_a = False
 
     def __init__(self, flow: Flow, security: Security, stage: Stage) -> None:
@@ -109,6 +114,7 @@ class RoleB(Agreed):
             # A's probe at SEQ = S_A ends the handshake as an ACK at RCV.NXT would.
             number = connection.rcv_nxt
         self.protect(protection.keyed)
+        self._syn_ack = None
         if self._lent is not None:
             flow.stack.peers.tickets.used(self._lent)
             self._lent = None
