@@ -47,6 +47,8 @@ sshd openssh-server
 scp openssh-client
 bird bird2
 EOF
+command -v chromium >/dev/null || missing useful chromium "a test opens the lab's report in it"
+command -v chromedriver >/dev/null || missing useful chromium-driver "the same test clicks in it"
 
 [ -z "$needed$useful" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

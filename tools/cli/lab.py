@@ -7,7 +7,7 @@ from typing import Annotated, Protocol
 
 import typer
 
-from . import lab_run
+from . import lab_report, lab_run
 
 EPILOG = """Examples: edotun lab headers --reduced | edotun lab headers --only field=seq,mode=ao --json |
 edotun lab headers --with mine.py --only attack=mine"""
@@ -91,3 +91,4 @@ def _add_matrices() -> None:
 
 
 _add_matrices()
+app.command("report", epilog=lab_report.EPILOG)(lab_report.report)
