@@ -129,6 +129,11 @@ class SegmentMac:
         self._base = None
 
     @property
+    def octets(self) -> int:
+        """The MAC's length in the option, octets."""
+        return self._mac_octets
+
+    @property
     def whole(self) -> bool:
         """Whether the whole segment from octet ``skip`` on is in the input, checksum and MAC as zero."""
         return self._simple

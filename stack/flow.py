@@ -47,6 +47,7 @@ class Flow:
         "_answers_extended",
         "_closing",
         "_extended",
+        "_laid",
         "_points",
         "_runs",
         "accept_icmps",
@@ -97,6 +98,8 @@ class Flow:
         self._runs: list[Run] = []
         self.merged: Run | None = None
         self.overhead = -1
+        # What the overhead follows from, as it was when it was told.
+        self._laid: tuple[object, ...] = ()
         self._closing = False
         # Whether all segments of the batch have an Extension, and whether the RST that leaves answers such.
         self._extended = True
@@ -312,7 +315,8 @@ class Flow:
 
     def mark(self, ttl: int, dscp: int) -> None:
         """Packets have this TTL (1-255) and DSCP (0-63) from now on, else ValueError (RFC 9293 §3.9.1.9)."""
-        self.sealer = Sealer(*self.key, ttl=ttl, dscp=dscp, ip_options=self.ip_options)
+        alike = self.stack.lanes is not None
+        self.sealer = Sealer(*self.key, ttl=ttl, dscp=dscp, ip_options=self.ip_options, alike=alike)
         config = self.connection.config
         if (config.ttl, config.dscp) != (ttl, dscp):
             self.connection.config = replace(config, ttl=ttl, dscp=dscp)
@@ -399,11 +403,15 @@ class Flow:
 
     def update_overhead(self) -> None:
         """Tell the connection how many option octets each data segment carries (RFC 9293 §3.7.1, eff. send MSS)."""
-        overhead = space.overhead(self.edo, self.protection, timestamps=self.connection.timestamps)
+        connection, edo, protection = self.connection, self.edo, self.protection
+        laid = (connection.timestamps, edo.state, protection, protection.ao_octets, connection.segment_size)
+        if laid == self._laid and self.overhead >= 0:
+            return
+        overhead = space.overhead(edo, protection, timestamps=connection.timestamps)
         if overhead != self.overhead:
             self.overhead = overhead
             # Options of IP take of a segment's room as well (RFC 9293 §3.7.1).
-            self.connection.set_overhead(overhead + self.sealer.ip_octets - self.connection.config.ip_header)
-        if self.edo.state is not EdoState.OFF or self.connection.sack_room != LEGACY_SACK_ROOM:
-            room = space.sack_room(self.edo, self.protection, self.connection.segment_size)
-            self.connection.sack_room = room
+            connection.set_overhead(overhead + self.sealer.ip_octets - connection.config.ip_header)
+        if edo.state is not EdoState.OFF or connection.sack_room != LEGACY_SACK_ROOM:
+            connection.sack_room = space.sack_room(edo, protection, connection.segment_size)
+        self._laid = laid

@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from typing import Protocol
 
+from ao.auth import SegmentMac
 from ao.octets import Octets
 from edo.plan import Plan
 
 from .checksum import fold, ones_complement_sum, pseudo_header_sum
+from .fastpath.cut import cut, cuts
 from .ip import IpTemplate
 from .ip_options import laid_out
 from .run import ACCURATE, CWR, FIN, PSH, SYN, URG, Keystream, Run
@@ -17,6 +19,8 @@ _FIXED = struct.Struct("!HHIIBBHHH")
 _SHORT = struct.Struct("!H")
 _MASK = 0xFFFFFFFF
 _NOT_LAST = ~(FIN | PSH)
+# Fewer whole segments than this are made one by one.
+_ENOUGH = 3
 
 
 class Signer(Protocol):
@@ -31,10 +35,10 @@ class Sealer:
 
     Addresses are 4 or 16 octets each and of one family; ``ttl`` (1-255) and ``dscp`` (0-63) stand in every packet
     (RFC 9293 §3.9.2). ``ip_options`` are IPv4's as the application gives them; the checksum covers the destination
-    that ends a source route among them (RFC 9293 §3.1).
+    that ends a source route among them (RFC 9293 §3.1). ``alike``: segments that are alike are made together.
     """
 
-    __slots__ = ("_destination_port", "_ecn", "_ip", "_ip_header", "_ip_size", "_pseudo", "_source_port")
+    __slots__ = ("_alike", "_destination_port", "_ecn", "_ip", "_ip_header", "_ip_size", "_pseudo", "_source_port")
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Sealer:
         ttl: int = 64,
         dscp: int = 0,
         ip_options: bytes = b"",
+        alike: bool = True,
     ) -> None:
         first, options = laid_out(ip_options, destination) if ip_options else (destination, b"")
         self._ip = IpTemplate(source, first, ttl=ttl, dscp=dscp, options=options)
@@ -55,6 +60,7 @@ class Sealer:
         self._pseudo = pseudo_header_sum(source, destination, 0)
         self._ip_size = -1
         self._ip_header = b""
+        self._alike = alike
 
     def seal(
         self,
@@ -95,10 +101,39 @@ class Sealer:
             flags &= ~CWR
             last &= ~CWR
             start = room
+        if self._alike and not run.urgent and (sign is None or isinstance(sign, SegmentMac)):
+            whole = (length - start - (last != flags)) // room
+            end = start + whole * room
+            if whole >= _ENOUGH and cuts(seq + start, end - start, room, sign, plan.mac_offset):
+                self._whole(run, seq + start, flags, view[start:end], plan, room, out, sign)
+                start = end
+                if start == length:
+                    return
         while length - start > room:
             self._packet(run, seq + start, flags, view[start : start + room], plan, out, sign, cover_options)
             start += room
         self._packet(run, seq + start, last, view[start:], plan, out, sign, cover_options)
+
+    def _whole(
+        self,
+        run: Run,
+        seq: int,
+        flags: int,
+        view: memoryview,
+        plan: Plan,
+        room: int,
+        out: list[bytes],
+        mac: SegmentMac | None,
+    ) -> None:
+        """Append the packets of octets that fill segments of ``room`` octets each."""
+        header = self._header(run, 0, flags, 0, plan)
+        size = len(header) + room
+        if plan.segment_length_offset >= 0:
+            _SHORT.pack_into(header, plan.segment_length_offset, size)
+        pseudo = fold(self._pseudo + size)
+        front = self._ip.header(size, 0)
+        # Slices of bytes are cheaper than of a view, by more than this copy costs.
+        cut(front, bytes(header), seq, bytes(view), room, mac, plan.mac_offset, pseudo, False, out)
 
     @property
     def ip_octets(self) -> int:
@@ -110,6 +145,24 @@ class Sealer:
         self._ecn = ecn
         self._ip.set_ecn(ecn)
         self._ip_size = -1
+
+    def _header(self, run: Run, seq: int, flags: int, urgent: int, plan: Plan) -> bytearray:
+        """The TCP header of a segment of ``run``; zero are checksum, MAC and Segment_Length."""
+        header = bytearray(
+            _FIXED.pack(
+                self._source_port,
+                self._destination_port,
+                seq & _MASK,
+                run.ack & _MASK,
+                plan.data_offset << 2 | flags >> 8 & 9,  # AE, and the reserved bit of edo.rivals.four_way
+                flags & 0xFF,
+                run.window,
+                0,
+                urgent,
+            )
+        )
+        header += plan.octets
+        return header
 
     def _packet(
         self,
@@ -127,20 +180,7 @@ class Sealer:
             # The pointer is counted from each segment's own number; further than 16 bits it is told step by step.
             urgent = min(max(run.urgent - (seq - run.seq), 0), 0xFFFF)
             flags = flags | URG if urgent else flags
-        header = bytearray(
-            _FIXED.pack(
-                self._source_port,
-                self._destination_port,
-                seq & _MASK,
-                run.ack & _MASK,
-                plan.data_offset << 2 | flags >> 8 & 9,  # AE, and the reserved bit of edo.rivals.four_way
-                flags & 0xFF,
-                run.window,
-                0,
-                urgent,
-            )
-        )
-        header += plan.octets
+        header = self._header(run, seq, flags, urgent, plan)
         size = len(header) + len(piece)
         if plan.segment_length_offset >= 0:
             _SHORT.pack_into(header, plan.segment_length_offset, size)
