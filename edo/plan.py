@@ -56,6 +56,11 @@ class Plan:
         self.extension_octets = extension_octets
         self.segment_length_offset = segment_length_offset
 
+    @property
+    def repeats(self) -> bool:
+        """Whether every segment may have these octets: nothing behind Data Offset, nothing of one segment alone."""
+        return self.data_offset == self.header_octets and self.extension_offset < 0 and self.mac_offset < 0
+
     def with_octets(self, octets: bytes) -> Plan:
         """The same plan over other option values; ``octets`` are as many as before and laid out alike."""
         plan = Plan.__new__(Plan)

@@ -19,9 +19,10 @@ class Checksum(IntEnum):
 class Batch:
     """IP packets that arrived, or leave, together.
 
-    ``checksums`` and ``gso_sizes`` (octets, 0 for a single segment) stand beside ``packets`` index by index;
-    None means that every checksum is finished, resp. that every packet is one segment. A packet's memory is
-    valid until the batch is done: who keeps octets copies them.
+    ``checksums`` and ``gso_sizes`` (octets of payload of each segment on the wire, 0 for a single one) stand beside
+    ``packets`` that arrived, index by index; None means that every checksum is finished, resp. that every packet is
+    one segment. Packets that leave tell of this themselves (``stack.offload``). A packet's memory is valid until
+    the batch is done: who keeps octets copies them.
     """
 
     __slots__ = ("checksums", "gso_sizes", "packets")

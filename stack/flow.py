@@ -23,6 +23,7 @@ from . import ao_counters, edo_damage, merging, space
 from .connection import Connection
 from .events import Closed, Established, Event, Readable, SoftError, TcpError
 from .ip_options import way_back
+from .offload import counted
 from .ports import Application, Door, FlowKey, Home, Shaking
 from .protection import Protection
 from .run import FIN, RST, SYN, URG, Run
@@ -181,6 +182,7 @@ class Flow:
             [octets] if length else (),
             length,
             urgent=segment.urgent,
+            segments=segment.segments,
             ecn=segment.ecn,
             cipher=key.decrypt if key is not None else None,
         )
@@ -189,7 +191,7 @@ class Flow:
         """Keep a segment for the end of the batch, joined to its neighbour where nothing tells them apart."""
         self.add(self._run_of(segment, number, key, True))
         lanes = self.stack.lanes
-        if lanes is not None:
+        if lanes is not None and segment.segments == 1:
             lanes.learn(self, segment, key)
 
     def add(self, run: Run) -> None:
@@ -315,8 +317,11 @@ class Flow:
 
     def mark(self, ttl: int, dscp: int) -> None:
         """Packets have this TTL (1-255) and DSCP (0-63) from now on, else ValueError (RFC 9293 §3.9.1.9)."""
-        alike = self.stack.lanes is not None
-        self.sealer = Sealer(*self.key, ttl=ttl, dscp=dscp, ip_options=self.ip_options, alike=alike)
+        home = self.stack
+        alike, offload = home.lanes is not None, home.offload
+        self.sealer = Sealer(
+            *self.key, ttl=ttl, dscp=dscp, ip_options=self.ip_options, alike=alike, offload=offload
+        )
         config = self.connection.config
         if (config.ttl, config.dscp) != (ttl, dscp):
             self.connection.config = replace(config, ttl=ttl, dscp=dscp)
@@ -383,8 +388,7 @@ class Flow:
         before = len(out)
         protection.seal(self.sealer, run, plan, room, out)
         if self.stack.trace is not None:
-            sent = out[before:]
-            self.stack.trace.segments_sent(self.key, run, len(sent), sum(map(len, sent)), self.stack.now)
+            self.stack.trace.segments_sent(self.key, run, *counted(out[before:]), self.stack.now)
 
     def plan(
         self,

@@ -18,7 +18,7 @@ from edo.codepoints import POINTS, CodePoints, Dialect
 from edo.reasons import EdoDrop
 from edo.walk import walk
 
-from . import connectionless, dial, icmp, icmp_errors, upgraded
+from . import bulk, connectionless, dial, icmp, icmp_errors, upgraded
 from .alarms import Alarms
 from .attempt import Attempt
 from .batch import Batch, Checksum, Octets
@@ -38,6 +38,7 @@ from .ip import ICMP, ICMPV6, TCP, Ip, IpDrop, address_octets, parse
 from .isn import InitialNumbers
 from .listener import Listener, PendingSyn
 from .memory import MEMORY, Memory
+from .offload import cut
 from .owner import Owned
 from .passive import Passive
 from .peers import Peers
@@ -64,7 +65,8 @@ class Stack:
     ``ip_header`` follows the family; ``random`` returns as many unpredictable octets as it is asked for; ``memory``
     bounds what all connections, fragments and waiting SYNs hold together, octets (>= 1 MiB); ``edo`` (off, strict,
     lenient) and ``dialect`` (None: as ``points`` say) hold for connections that do not name their own. Without
-    ``fast_path`` every segment goes the plain way, with the same result (``stack.fastpath``). Raises ValueError for
+    ``fast_path`` every segment goes the plain way, with the same result (``stack.fastpath``). ``offload``: the
+    device finishes checksums and cuts (``stack.offload``), set before there are connections. Raises ValueError for
     an address or policy that is none. Times are seconds of one monotonic clock, passed in.
     """
 
@@ -94,6 +96,7 @@ class Stack:
         self.edo = EdoSwitch(edo, dialect, points)
         self.memory = Memory(memory)
         self.now = 0.0
+        self.offload = False
         self.drops: Counter[str] = Counter()
         self.downgrades: Counter[str] = Counter()
         self.flows: dict[FlowKey, Carrier] = {}
@@ -177,7 +180,7 @@ class Stack:
     def receive(self, batch: Batch, now: float) -> None:
         """Take a batch of IP packets that arrived; each connection decides once on acknowledging it."""
         self.now = now
-        checksums = batch.checksums
+        checksums, sizes = batch.checksums, batch.gso_sizes
         if (dropped := self.dropped) is not None:
             dropped.clear()
         # Who watches segments, or wants drops laid to packets, has all of them go the plain way.
@@ -187,7 +190,8 @@ class Stack:
             if lanes is not None and (index := lanes.take(batch, index, self._received)) == count:
                 break
             self._at = index
-            self._packet(batch.packets[index], Checksum.FINISHED if checksums is None else checksums[index], now)
+            state = Checksum.FINISHED if checksums is None else checksums[index]
+            self._packet(batch.packets[index], state, now, 0 if sizes is None else sizes[index])
             if dropped is not None:
                 self._finish_alone(dropped, now)
             index += 1
@@ -240,7 +244,7 @@ class Stack:
 
     # --- packets in --------------------------------------------------------------------------------------
 
-    def _packet(self, packet: Octets, state: Checksum, now: float) -> None:
+    def _packet(self, packet: Octets, state: Checksum, now: float, size: int = 0) -> None:
         ip = parse(packet)
         if ip is IpDrop.FRAGMENT:
             self._fragment(packet, now)
@@ -249,7 +253,7 @@ class Stack:
         elif ip.destination not in self.addresses:
             self.note("not_ours")
         elif ip.protocol == TCP:
-            self._tcp(ip, packet, state, now)
+            self._tcp(ip, packet, state, now, size)
         elif ip.protocol in (ICMP, ICMPV6):
             self._icmp(ip, packet, now)
         else:
@@ -267,18 +271,22 @@ class Stack:
         elif taken is not None:
             self.note(str(taken))
 
-    def _tcp(self, ip: Ip, packet: Octets, state: Checksum, now: float) -> None:
+    def _tcp(self, ip: Ip, packet: Octets, state: Checksum, now: float, size: int) -> None:
         tcp = ip.payload(packet)
-        size = len(tcp)
-        if size < _FIXED_HEADER:
+        octets = len(tcp)
+        if octets < _FIXED_HEADER:
             self.note(EdoDrop.MALFORMED_OPTION)
             return
         segment = Segment(ip.source, ip.destination, ip.ttl, ip.ecn, ip.total_octets, tcp)
         key = FlowKey((ip.destination, segment.destination_port, ip.source, segment.source_port))
         flow = self.flows.get(key)
+        if size and not bulk.taken_whole(flow, segment, size):
+            for piece in cut(packet[: ip.total_octets], ip.header_octets, size):
+                self._packet(piece, Checksum.FINISHED, now)
+            return
         # Over correct octets the sum of everything, checksum included, is a multiple of 0xFFFF (RFC 1071 §1).
         if state is not Checksum.UNFINISHED and (
-            (ones_complement_sum(tcp) + pseudo_header_sum(ip.source, ip.destination, size)) % 0xFFFF
+            (ones_complement_sum(tcp) + pseudo_header_sum(ip.source, ip.destination, octets)) % 0xFFFF
             or state is Checksum.BAD
         ):
             self._drop(flow, "bad_checksum")
@@ -295,8 +303,7 @@ class Stack:
             self._unmatched(key, segment, now)
         else:
             flow.receive(segment, now)
-            self._received[flow] = None
-            self._dirty[flow] = None
+            self._received[flow] = self._dirty[flow] = None
         if ip.header_octets != 20 and ip.version == 4 and (routed := self.flows.get(key)) is not None:
             routed.route_back(bytes(packet[20 : ip.header_octets]), now)
 
@@ -345,18 +352,9 @@ class Stack:
             if self._answers.allow(now):
                 self.out.append(taken)
         elif isinstance(taken, icmp.IcmpError):
-            self._icmp_error(taken, now)
+            icmp_errors.arrive(self, taken, now)
         else:
             self.note(str(taken))
-
-    def _icmp_error(self, error: icmp.IcmpError, now: float) -> None:
-        """An ICMP error goes to the connection that sent what it quotes (RFC 9293 §3.9.2.2)."""
-        key = FlowKey((error.source, error.source_port, error.destination, error.destination_port))
-        flow = self.flows.get(key) or self.half_open.revive(key)
-        if flow is None:
-            self.note("icmp_no_connection")
-        else:
-            icmp_errors.take(flow, error, self.peers, now)
 
     # --- for flows, listeners and attempts ---------------------------------------------------------------
 

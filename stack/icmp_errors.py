@@ -7,13 +7,13 @@ it (RFC 9293 §3.9.2.2, RFC 1122 §4.2.3.9, RFC 5927 §5.2).
 from __future__ import annotations
 
 import errno
-from typing import Final
+from typing import Final, Protocol
 
 from . import closing
 from .events import TcpError
 from .icmp import IcmpError, IcmpKind
 from .peers import Peers
-from .ports import Carrier
+from .ports import Carrier, FlowKey
 from .states import State
 
 # By ICMP code of Destination Unreachable: the errno and whether the error is hard. Codes 0, 1 and 5 of IPv4 and 0
@@ -44,6 +44,32 @@ _OTHER: Final = {
     IcmpKind.TIME_EXCEEDED: (errno.EHOSTUNREACH, "the time to live was exceeded in transit"),
     IcmpKind.PARAMETER_PROBLEM: (errno.EPROTO, "a header field was refused on the way"),
 }
+
+
+class _HalfOpen(Protocol):
+    def revive(self, key: FlowKey, /) -> Carrier | None: ...
+
+
+class _Host(Protocol):
+    """What has connections: a stack."""
+
+    flows: dict[FlowKey, Carrier]
+    peers: Peers
+
+    @property
+    def half_open(self) -> _HalfOpen: ...
+
+    def note(self, reason: str) -> None: ...
+
+
+def arrive(host: _Host, error: IcmpError, now: float) -> None:
+    """An error goes to the connection that sent what it quotes (RFC 9293 §3.9.2.2)."""
+    key = FlowKey((error.source, error.source_port, error.destination, error.destination_port))
+    flow = host.flows.get(key) or host.half_open.revive(key)
+    if flow is None:
+        host.note("icmp_no_connection")
+    else:
+        take(flow, error, host.peers, now)
 
 
 def take(flow: Carrier, error: IcmpError, peers: Peers, now: float) -> None:

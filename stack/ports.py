@@ -230,6 +230,7 @@ class Home(Protocol):
     downgrades: Counter[str]
     counters: Counter[str]
     out: list[bytes]
+    offload: bool
     trace: Trace | None
     keylog: Callable[[LoggedKeys], None] | None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from .batch import Batch
 from .owner import Owned, Owner
@@ -31,6 +31,13 @@ class Host(Protocol):
 
     def take_output(self, now: float) -> Batch:
         """Return, and forget, the packets to be sent at ``now``."""
+
+
+@runtime_checkable
+class Offloading(Protocol):
+    """A host whose packets a device may finish and cut, once ``offload`` is set (``stack.offload``)."""
+
+    offload: bool
 
 
 class Handle(Protocol):

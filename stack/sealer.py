@@ -13,11 +13,13 @@ from .checksum import fold, ones_complement_sum, pseudo_header_sum
 from .fastpath.cut import cut, cuts
 from .ip import IpTemplate
 from .ip_options import laid_out
+from .offload import LARGEST, bulk, unfinished
 from .run import ACCURATE, CWR, FIN, PSH, SYN, URG, Keystream, Run
 
 _FIXED = struct.Struct("!HHIIBBHHH")
 _SHORT = struct.Struct("!H")
 _MASK = 0xFFFFFFFF
+_IPV6 = 40  # octets of its header
 _NOT_LAST = ~(FIN | PSH)
 # Fewer whole segments than this are made one by one.
 _ENOUGH = 3
@@ -35,10 +37,23 @@ class Sealer:
 
     Addresses are 4 or 16 octets each and of one family; ``ttl`` (1-255) and ``dscp`` (0-63) stand in every packet
     (RFC 9293 §3.9.2). ``ip_options`` are IPv4's as the application gives them; the checksum covers the destination
-    that ends a source route among them (RFC 9293 §3.1). ``alike``: segments that are alike are made together.
+    that ends a source route among them (RFC 9293 §3.1). ``alike``: segments that are alike are made together;
+    ``offload``: the device finishes the checksum of all but SYNs, and cuts where the segments of a run have the
+    same options (``stack.offload``).
     """
 
-    __slots__ = ("_alike", "_destination_port", "_ecn", "_ip", "_ip_header", "_ip_size", "_pseudo", "_source_port")
+    __slots__ = (
+        "_alike",
+        "_bulk",
+        "_destination_port",
+        "_ecn",
+        "_ip",
+        "_ip_header",
+        "_ip_size",
+        "_pseudo",
+        "_source_port",
+        "_unfinished",
+    )
 
     def __init__(
         self,
@@ -51,6 +66,7 @@ class Sealer:
         dscp: int = 0,
         ip_options: bytes = b"",
         alike: bool = True,
+        offload: bool = False,
     ) -> None:
         first, options = laid_out(ip_options, destination) if ip_options else (destination, b"")
         self._ip = IpTemplate(source, first, ttl=ttl, dscp=dscp, options=options)
@@ -61,6 +77,9 @@ class Sealer:
         self._ip_size = -1
         self._ip_header = b""
         self._alike = alike
+        # The device's header before a segment, where it finishes the checksum; and whether it may cut.
+        self._unfinished = unfinished(self._ip.header_octets) if offload else b""
+        self._bulk = offload and not options
 
     def seal(
         self,
@@ -101,6 +120,9 @@ class Sealer:
             flags &= ~CWR
             last &= ~CWR
             start = room
+        if sign is None and self._bulk and not run.urgent and not flags & (CWR | SYN) and plan.repeats:
+            self._in_bulk(run, start, view, flags, last, plan, room, out)
+            return
         if self._alike and not run.urgent and (sign is None or isinstance(sign, SegmentMac)):
             whole = (length - start - (last != flags)) // room
             end = start + whole * room
@@ -131,9 +153,40 @@ class Sealer:
         if plan.segment_length_offset >= 0:
             _SHORT.pack_into(header, plan.segment_length_offset, size)
         pseudo = fold(self._pseudo + size)
-        front = self._ip.header(size, 0)
+        unfinished = bool(self._unfinished)
+        front = self._unfinished + self._ip.header(size, 0)
         # Slices of bytes are cheaper than of a view, by more than this copy costs.
-        cut(front, bytes(header), seq, bytes(view), room, mac, plan.mac_offset, pseudo, False, out)
+        cut(front, bytes(header), seq, bytes(view), room, mac, plan.mac_offset, pseudo, unfinished, out)
+
+    def _in_bulk(
+        self,
+        run: Run,
+        start: int,
+        view: memoryview,
+        flags: int,
+        last: int,
+        plan: Plan,
+        room: int,
+        out: list[bytes],
+    ) -> None:
+        """Append the octets from ``start``, as many at once as a packet may have, for the device to cut.
+
+        What has CWR never goes so: kernels disagree whether it is to stand on the first segment alone.
+        """
+        length = len(view)
+        ip_octets = self._ip.header_octets
+        most = max((LARGEST - ip_octets - plan.header_octets) // room, 1) * room
+        header = bulk(ip_octets, plan.header_octets, room, ipv6=ip_octets == _IPV6)
+        while length - start > room:
+            end = min(start + most, length)
+            piece = view[start:end]
+            offload = header if end - start > room else b""
+            self._packet(
+                run, run.seq + start, last if end == length else flags, piece, plan, out, None, True, offload
+            )
+            start = end
+        if start < length:
+            self._packet(run, run.seq + start, last, view[start:], plan, out, None, True)
 
     @property
     def ip_octets(self) -> int:
@@ -174,6 +227,7 @@ class Sealer:
         out: list[bytes],
         sign: Signer | None,
         cover_options: bool,
+        offload: bytes = b"",
     ) -> None:
         urgent = run.urgent
         if urgent:
@@ -194,6 +248,14 @@ class Sealer:
                 )
             start = plan.mac_offset
             header[start : start + len(tag)] = tag
+        if size != self._ip_size:
+            self._ip_header = self._ip.header(size, 0)
+            self._ip_size = size
+        if self._unfinished and not flags & SYN:
+            # Never 0 either, since addresses are not, whatever the device does with it.
+            _SHORT.pack_into(header, 16, fold(self._pseudo + size))
+            out.append(b"".join((offload or self._unfinished, self._ip_header, header, piece)))
+            return
         # The header's length is a multiple of four, so the sums of header and payload may simply be added.
         total = fold(ones_complement_sum(header) + ones_complement_sum(piece) + self._pseudo + size)
         if total == 0xFFFF and sign is not None:
@@ -203,7 +265,4 @@ class Sealer:
             # receiver that adds up (RFC 1071 §1), and no MAC covers the field.
             total = 0
         _SHORT.pack_into(header, 16, 0xFFFF - total)
-        if size != self._ip_size:
-            self._ip_header = self._ip.header(size, 0)
-            self._ip_size = size
         out.append(b"".join((self._ip_header, header, piece)))

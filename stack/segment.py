@@ -17,7 +17,8 @@ class Segment:
 
     ``tcp`` is header and payload as delivered by IP, so its length is the TCP length; ``data_offset`` and
     ``header_end`` are octets from its start; ``spans`` are the options found by the structural walk. ``source``
-    and ``destination`` are addresses of 4 or 16 octets; ``ip_octets`` is the whole packet's length.
+    and ``destination`` are addresses of 4 or 16 octets; ``ip_octets`` is the whole packet's length. ``segments`` is
+    how many on the wire it stands for, which a device has put together.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class Segment:
         "header_end",
         "ip_octets",
         "options",
+        "segments",
         "seq",
         "source",
         "source_port",
@@ -69,6 +71,7 @@ class Segment:
         if offset & 1:
             self.flags |= AE
         self.header_end = self.data_offset
+        self.segments = 1
         self.spans: list[Span] = []
         self.options = _NO_OPTIONS
 

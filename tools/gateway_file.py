@@ -23,6 +23,7 @@ _TUN_KEYS: Final = {
     "mtu": int,
     "congestion": str,
     "sack_blocks": int,
+    "offload": bool,
 }
 _FORWARD_KEYS: Final = {
     "name": str,
@@ -142,6 +143,7 @@ class _Reader:
                 congestion=tun.get("congestion", "cubic"),
                 keylog=keylog,
                 sack_blocks=tun.get("sack_blocks", 16),
+                offload=tun.get("offload", True),
             )
         except Fault as fault:
             key = "name" if fault.option == "tun" else fault.option

@@ -31,7 +31,8 @@ class Fault(ValueError):
 @dataclass(frozen=True, slots=True)
 class Link:
     """The device: its ``name``, the stack's addresses (CIDR), the kernel's, namespace, MTU in octets, files,
-    the name of the connections' congestion controller, and the most SACK blocks of a segment."""
+    the name of the connections' congestion controller, the most SACK blocks of a segment, and whether the device
+    may finish checksums and cut segments."""
 
     name: str
     addresses: tuple[str, ...]
@@ -44,6 +45,7 @@ class Link:
     keylog: Path | None = None
     sack_blocks: int = 16
     box_keys: Path | None = None
+    offload: bool = True
 
 
 def check_link(
@@ -58,6 +60,7 @@ def check_link(
     congestion: str = "cubic",
     keylog: Path | None = None,
     sack_blocks: int = 16,
+    offload: bool = True,
 ) -> Link:
     """Return the Link of these values; raises Fault for the first that is wrong."""
     if not _DEVICE.fullmatch(name) or name in (".", ".."):
@@ -92,7 +95,7 @@ def check_link(
         if file is not None and not file.parent.is_dir():
             raise Fault(option, f"there is no folder {file.parent}")
     stack, host = tuple(map(str, interfaces)), tuple(map(str, kernel))
-    return Link(name, stack, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks)
+    return Link(name, stack, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks, offload=offload)
 
 
 def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:

@@ -80,13 +80,14 @@ class Path:
     def _readable(self, direction: Direction) -> None:
         try:
             for _ in range(_MOST_BATCHES):
-                packets = self._devices[direction].read_batch(_BATCH)
+                # Boxes keep packets, whose memory the device uses again.
+                packets = [bytes(packet) for packet in self._devices[direction].read_batch(_BATCH).packets]
                 if not packets:
                     break
                 now = self._loop.time()
                 self.packets[direction] += len(packets)
                 self._record(direction, packets, now, outgoing=False)
-                self._deliver(self._chain.process(list(packets), direction, now), now)
+                self._deliver(self._chain.process([*packets], direction, now), now)
                 if len(packets) < _BATCH:
                     break
         except TunError as error:

@@ -6,14 +6,17 @@ import errno
 import os
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from pyroute2 import IPRoute, NetlinkError
 from pytun import IFF_NO_PI, IFF_TUN, TunTapDevice
 
-from stack.batch import Octets
+from stack.batch import Batch, Octets
+from stack.offload import FIRST_OF_IP, HEADER
 
+from . import offload as offloads
 from .addresses import AddressPlan, plan_addresses
 from .errors import TunError
 from .netns import add_address, address_family, call_in, find_device
@@ -26,6 +29,7 @@ _SCOPE_LINK = 253
 _SETTINGS_V6 = (("accept_ra", "0"), ("addr_gen_mode", "1"), ("router_solicitations", "0"))
 _FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 _GONE = (errno.EBADFD, errno.EBADF, errno.ENODEV)
+_FINISHED = bytes(HEADER.size)
 
 
 class Tun:
@@ -33,7 +37,9 @@ class Tun:
 
     ``addresses`` are the stack's ("ADDR/N"), for which the device gets a route each; ``hosts`` the kernel's own
     on this device; ``netns`` names the namespace in /run/netns where the device appears; ``mtu`` in octets,
-    68-65,535 (1,280 or more with IPv6). Raises TunError, one line. The device is gone after ``close``.
+    68-65,535 (1,280 or more with IPv6). Without ``offload``, or where the kernel has no virtio-net header, packets
+    are finished ones of at most ``mtu`` octets; else they are so until ``use_offload``. Raises TunError, one line.
+    The device is gone after ``close``.
 
     ``written`` counts packets; ``dropped`` those that the kernel would not take: no room for longer than the
     queue here lasts, device down, or not an IP packet.
@@ -47,6 +53,7 @@ class Tun:
         *,
         netns: str | None = None,
         mtu: int = 1500,
+        offload: bool = True,
     ) -> None:
         self.name = name
         self.netns = netns
@@ -56,9 +63,13 @@ class Tun:
         self._pending: deque[Octets] = deque()
         plan = plan_addresses(addresses, hosts)
         _check(name, mtu, plan)
-        self._device: TunTapDevice | None = call_in(netns, lambda: _create(name))
+        self._reader: offloads.Reader | None = None
+        self._device: TunTapDevice | None
+        self._device, headed = call_in(netns, lambda: _create(name, offload))
         self._descriptor = int(self._device.fileno())
         try:
+            if headed:
+                self._reader = offloads.Reader(self._descriptor)
             os.set_blocking(self._descriptor, False)
             call_in(netns, lambda: _configure(name, plan, mtu))
         except BaseException:
@@ -84,39 +95,47 @@ class Tun:
         """Packets that wait for the kernel to have room."""
         return len(self._pending)
 
-    def read_batch(self, limit: int = 64) -> list[bytes]:
-        """Return the packets that wait, at most ``limit``; none where none wait; TunError once it is gone."""
-        descriptor = self._descriptor
-        read = os.read
-        packets: list[bytes] = []
-        add = packets.append
+    def use_offload(self) -> bool:
+        """From now on take packets from a stack with ``offload`` and give such, where the kernel can."""
+        return self._reader is not None and offloads.use(self._descriptor, on=True)
+
+    def read_batch(self, limit: int = 64) -> Batch:
+        """Return the packets that wait, at most ``limit``; none where none wait; TunError once it is gone.
+
+        Their memory is valid until the next call.
+        """
+        reader = self._reader
+        packets: list[Octets] = []
         try:
-            for _ in range(limit):
-                add(read(descriptor, _LARGEST))
+            if reader is None:
+                for _ in range(limit):
+                    packets.append(os.read(self._descriptor, _LARGEST))
+            else:
+                reader.read(limit, packets)
         except BlockingIOError:
             pass
         except OSError as error:
             # A device that was set down reads as an error until it is up again.
             if error.errno in _GONE:
                 raise self._gone(error) from None
-        return packets
+        return Batch(packets) if reader is None else offloads.without_headers(packets)
 
     def write(self, packets: Sequence[Octets]) -> None:
         """Hand packets to the kernel, in order, behind those that wait; TunError where the device is gone.
 
+        They are finished, or after ``use_offload`` have a header (``stack.offload``).
         Where the kernel has no room the rest waits for ``flush``, up to 4,096 packets; more are dropped.
         """
         if self._pending:
             self._keep(packets)
             self.flush()
             return
-        descriptor = self._descriptor
-        write = os.write
+        write = self._write
         done = 0
         while done < len(packets):
             try:
                 for packet in packets[done:] if done else packets:
-                    write(descriptor, packet)
+                    write(packet)
                     done += 1
                     self.written += 1
             except OSError as error:
@@ -131,7 +150,7 @@ class Tun:
         pending = self._pending
         while pending:
             try:
-                os.write(self._descriptor, pending[0])
+                self._write(pending[0])
                 self.written += 1
             except OSError as error:
                 if error.errno in _FULL:
@@ -158,6 +177,12 @@ class Tun:
             self._device.close()
             self._device = None
             self._descriptor = -1
+
+    def _write(self, packet: Octets) -> None:
+        if self._reader is None or (packet and packet[0] < FIRST_OF_IP):
+            os.write(self._descriptor, packet)
+        else:
+            os.writev(self._descriptor, (_FINISHED, packet))
 
     def _keep(self, packets: Sequence[Octets]) -> None:
         room = _MOST_PENDING - len(self._pending)
@@ -189,9 +214,14 @@ def _check(name: str, mtu: int, plan: AddressPlan) -> None:
         raise TunError(f"an MTU of {mtu} octets is not possible, {least} to 65535 are")
 
 
-def _create(name: str) -> TunTapDevice:
+def _create(name: str, offload: bool) -> tuple[TunTapDevice, bool]:
+    """The device, and whether packets have the virtio-net header."""
+    if offload:
+        # A kernel that does not know the flag refuses, and so does a device of that name without it.
+        with suppress(OSError):
+            return TunTapDevice(name, IFF_TUN | IFF_NO_PI | offloads.IFF_VNET_HDR), True
     try:
-        return TunTapDevice(name, IFF_TUN | IFF_NO_PI)
+        return TunTapDevice(name, IFF_TUN | IFF_NO_PI), False
     except OSError as error:
         number = error.errno or 0
         raise TunError(_why(name, number), number) from None

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar, cast
 from stack.batch import Batch, Octets
 from stack.box import Box, BoxChain, Direction, Emission
 from stack.owner import Owner
-from stack.runner import Host, ready_source
+from stack.runner import Host, Offloading, ready_source
 
 from .capture import Capture
 from .errors import TunError
@@ -32,8 +32,11 @@ class Device(Protocol):
     def fileno(self) -> int:
         """Return a descriptor that is readable when packets wait."""
 
-    def read_batch(self, limit: int = 64) -> list[bytes]:
-        """Return the packets that wait, at most ``limit``; TunError where the device is gone."""
+    def use_offload(self) -> bool:
+        """Exchange packets with a stack with ``offload`` from now on, where the device can; whether it can."""
+
+    def read_batch(self, limit: int = 64) -> Batch:
+        """Return the packets that wait, at most ``limit``, valid until the next call; TunError where it is gone."""
 
     def write(self, packets: Sequence[Octets]) -> None:
         """Send packets; TunError where the device is gone."""
@@ -48,7 +51,8 @@ class Driver(Generic[HostT]):
     It runs from the start until ``close``, and closes neither device nor capture. ``boxes`` stand between stack
     and device, FORWARD leaving the stack; ``capture`` sees what is on the device, outside the boxes, and ends
     where it cannot be written. An owner's exception goes to the loop's exception handler. Where the device is
-    gone the driver stops: ``error`` says why, and ``wait`` raises it.
+    gone the driver stops: ``error`` says why, and ``wait`` raises it. Boxes and capture see packets as they are on
+    a wire; without them the device finishes checksums and cuts segments, if it and the stack can.
     """
 
     def __init__(
@@ -75,6 +79,8 @@ class Driver(Generic[HostT]):
         self._writing = False
         self._closed = False
         self._over = asyncio.Event()
+        if capture is None and not boxes and isinstance(stack, Offloading) and device.use_offload():
+            stack.offload = True
         self._descriptor = device.fileno()
         self._loop.add_reader(self._descriptor, self._readable)
         self.wake()
@@ -145,18 +151,21 @@ class Driver(Generic[HostT]):
     def _readable(self) -> None:
         try:
             for _ in range(_MOST_BATCHES):
-                packets = self._device.read_batch(_BATCH)
+                batch = self._device.read_batch(_BATCH)
+                packets = batch.packets
                 if not packets:
                     return
                 now = self._loop.time()
                 if self._chain is None:
-                    self.stack.receive(Batch(packets), now)
+                    self.stack.receive(batch, now)
                     if self._capture is not None:
                         self._record(packets, now, outgoing=False, comments=self._comments(len(packets)))
                 else:
+                    # Boxes keep packets.
+                    packets = [bytes(packet) for packet in packets]
                     if self._capture is not None:
                         self._record(packets, now, outgoing=False)
-                    self._distribute(self._chain.process(list(packets), Direction.BACKWARD, now), now)
+                    self._distribute(self._chain.process(packets, Direction.BACKWARD, now), now)
                 self._flush(now)
                 if self._closed or len(packets) < _BATCH:
                     return

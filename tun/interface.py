@@ -52,10 +52,11 @@ class Interface:
     events; ``keylog`` one for the secrets of agreed keys, a line a generation (``edotun decrypt``);
     ``box_keys`` one for what lets a box on the path sign, and not read; ``config`` the base of every connection's
     settings, of which ``mtu`` is replaced (None: TCP's defaults, but for Nagle's algorithm, which asyncio turns off
-    in its connections, too); ``memory`` bounds what all connections hold
-    together, octets; ``edo`` (off, strict, lenient) and ``dialect`` hold for connections whose security names none;
-    ``boxes`` stand between stack and device. Entering raises TunError or another OSError, one line that says what
-    could not be had.
+    in its connections, too); ``memory`` bounds what all connections hold together, octets; ``offload`` off: the
+    device neither finishes checksums nor cuts segments (nor does it with ``capture`` or ``boxes``, which see
+    packets as they are on a wire); ``edo`` (off, strict, lenient) and ``dialect`` hold for connections whose
+    security names none; ``boxes`` stand between stack and device. Entering raises TunError or another OSError, one
+    line that says what could not be had.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Interface:
         box_keys: str | Path | None = None,
         config: TcpConfig | None = None,
         memory: int = MEMORY,
+        offload: bool = True,
         edo: str = "off",
         dialect: Dialect | None = None,
         boxes: Sequence[Box] = (),
@@ -88,6 +90,7 @@ class Interface:
         self._box_keys = box_keys
         self._config = config or TcpConfig(nagle=False)
         self._memory = memory
+        self._offload = offload
         self._edo = edo
         self._dialect = dialect
         self._boxes = tuple(boxes)
@@ -127,7 +130,14 @@ class Interface:
 
     def _device(self, resources: ExitStack) -> Device:
         """Make the device, to be given back with ``resources``."""
-        tun = Tun(self._name, self._addresses, self._hosts, netns=self._netns, mtu=self._mtu)
+        tun = Tun(
+            self._name,
+            self._addresses,
+            self._hosts,
+            netns=self._netns,
+            mtu=self._mtu,
+            offload=self._offload,
+        )
         return resources.enter_context(tun)
 
     async def __aexit__(

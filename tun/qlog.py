@@ -100,8 +100,8 @@ class Qlog:
     # --- what the stack tells ----------------------------------------------------------------------------
 
     def segment_received(self, flow: FlowName, segment: Segment, now: float) -> None:
-        """``tcp:segment_received``."""
-        data = {
+        """``tcp:segment_received``, one for as many as a device has put together."""
+        data: dict[str, object] = {
             "header": {
                 "seq": segment.seq,
                 "ack": segment.ack,
@@ -111,6 +111,8 @@ class Qlog:
             },
             "raw": {"length": len(segment.tcp), "payload_length": max(len(segment.tcp) - segment.data_offset, 0)},
         }
+        if segment.segments > 1:
+            data["segments"] = segment.segments
         self._event("tcp:segment_received", flow, now, data)
 
     def segment_dropped(self, flow: FlowName, reason: str, now: float) -> None:

@@ -41,7 +41,7 @@ def udp(space: Namespace, family: int = socket.AF_INET) -> socket.socket:
 
 def read_some(tun: Tun, limit: int = 64) -> list[bytes]:
     assert select.select([tun], [], [], 5)[0], "no packet came"
-    return tun.read_batch(limit)
+    return [bytes(packet) for packet in tun.read_batch(limit).packets]
 
 
 def output(space: Namespace, *command: str) -> str:
@@ -97,9 +97,9 @@ def test_batches_are_bounded_and_nothing_waits_in_the_end(space: Namespace, tun:
             peer.sendto(bytes([number]), (STACK, 9))
     first = read_some(tun, 64)
     assert len(first) == 64
-    rest = tun.read_batch(64)
+    rest = tun.read_batch(64).packets
     assert [packet[-1] for packet in first + rest] == list(range(100))
-    assert tun.read_batch() == []
+    assert tun.read_batch().packets == []
 
 
 def test_a_new_device_is_silent(space: Namespace, tun: Tun) -> None:
@@ -112,7 +112,7 @@ def test_the_queue_is_long(space: Namespace, tun: Tun) -> None:
         for _ in range(2000):
             peer.sendto(bytes(100), (STACK, 9))
     got = 0
-    while batch := tun.read_batch(256):
+    while batch := tun.read_batch(256).packets:
         got += len(batch)
     assert got == 2000
     assert tun.kernel_drops()[0] == 0

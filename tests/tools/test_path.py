@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from stack.batch import Octets
+from stack.batch import Batch, Octets
 from stack.box import Box
 from stack.simulator.boxes import Delay, Tap
 from tests.tools.boxes.support import UNKNOWN, dissected, named, segment
@@ -40,7 +40,10 @@ class Device:
     def fileno(self) -> int:
         return self._own.fileno()
 
-    def read_batch(self, limit: int = 64) -> list[bytes]:
+    def use_offload(self) -> bool:
+        return False
+
+    def read_batch(self, limit: int = 64) -> Batch:
         if self.gone:
             raise TunError("device is gone", 19)
         packets: list[bytes] = []
@@ -49,7 +52,7 @@ class Device:
                 packets.append(self._own.recv(65_536))
         except BlockingIOError:
             pass
-        return packets
+        return Batch(packets)
 
     def write(self, packets: Sequence[Octets]) -> None:
         self._waiting += [bytes(packet) for packet in packets]

@@ -90,7 +90,10 @@ class Wire:
     def fileno(self) -> int:
         return self.near.fileno()
 
-    def read_batch(self, limit: int = 64) -> list[bytes]:
+    def use_offload(self) -> bool:
+        return False
+
+    def read_batch(self, limit: int = 64) -> Batch:
         self.reads += 1
         if self.gone:
             raise TunError("device w is gone", 77)
@@ -100,7 +103,7 @@ class Wire:
                 packets.append(self.near.recv(65536))
         except BlockingIOError:
             pass
-        return packets
+        return Batch(packets)
 
     def write(self, packets: Sequence[Octets]) -> None:
         if self.gone:

@@ -39,12 +39,12 @@ def test_packets_come_back_in_order_and_once() -> None:
     try:
         device.write([b"1", memoryview(b"2"), b"3"])
         device.write([b"4"])
-        assert device.read_batch(3) == [b"1", b"2", b"3"]
+        assert device.read_batch(3).packets == [b"1", b"2", b"3"]
         assert device.waiting == 1
-        assert device.read_batch() == [b"4"]
-        assert device.read_batch() == []
+        assert device.read_batch().packets == [b"4"]
+        assert device.read_batch().packets == []
         device.write([])
-        assert device.read_batch() == []
+        assert device.read_batch().packets == []
     finally:
         device.close()
 

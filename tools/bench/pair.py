@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from stack.batch import Octets
+from stack.batch import Batch, Octets
 from stack.config import TcpConfig
 from tun.driver import Device
 from tun.errors import TunError
@@ -39,7 +39,11 @@ class PairDevice:
         """The descriptor, readable while packets wait."""
         return self._end.fileno()
 
-    def read_batch(self, limit: int = 64) -> list[bytes]:
+    def use_offload(self) -> bool:
+        """Packets are finished ones."""
+        return False
+
+    def read_batch(self, limit: int = 64) -> Batch:
         """The packets that wait, at most ``limit``."""
         receive = self._end.recv
         packets: list[bytes] = []
@@ -51,7 +55,7 @@ class PairDevice:
                 packets.append(packet)
         except BlockingIOError:
             pass
-        return packets
+        return Batch(packets)
 
     def write(self, packets: Sequence[Octets]) -> None:
         """Send packets behind those that wait."""

@@ -25,7 +25,7 @@ EPILOG = r"""Example of FILE.toml:
 
 One key a line in the file; listen and connect are kernel:ADDR:PORT and stack:ADDR:PORT, one of each.
 
-Other keys of tun: name, netns, mtu, congestion, sack_blocks.
+Other keys of tun: name, netns, mtu, congestion, sack_blocks, offload.
 
 Other keys of a forward: name, source (ADDR or ADDR:PORT), policy, placement, group, suite, order, simopen, confirm,
 edo, edo_kind, edo_units, edo_form, keys, accept_icmps, syn_eos.

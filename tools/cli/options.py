@@ -104,6 +104,10 @@ SackBlocks = Annotated[
         rich_help_panel=_DEVICE,
     ),
 ]
+NoOffload = Annotated[
+    bool,
+    typer.Option("--no-offload", help="The kernel neither cuts nor sums segments.", rich_help_panel=_DEVICE),
+]
 Protect = Annotated[
     str,
     typer.Option(

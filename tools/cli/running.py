@@ -40,6 +40,7 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
         qlog=link.qlog,
         keylog=link.keylog,
         box_keys=link.box_keys,
+        offload=link.offload,
         config=TcpConfig(congestion=link.congestion, sack_blocks=link.sack_blocks, nagle=False),
     )
     async with network:

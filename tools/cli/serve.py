@@ -64,6 +64,7 @@ def serve(
     mtu: options.Mtu = 1500,
     congestion: options.Congestion = "cubic",
     sack_blocks: options.SackBlocks = 16,
+    no_offload: options.NoOffload = False,
     protect: options.Protect = "none",
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
@@ -98,6 +99,7 @@ def serve(
     link = options.with_box_keys(
         options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks), box_keys
     )
+    link = replace(link, offload=not no_offload)
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
         protect,

@@ -60,9 +60,9 @@ class Relay:
                 return
             now = time.monotonic()
             for number, tun in enumerate(self._tuns):
-                for packet in tun.read_batch() if tun.fileno() in ready else ():
+                for packet in tun.read_batch().packets if tun.fileno() in ready else ():
                     self._count += 1
-                    heapq.heappush(self._flying, (now + RTT / 2, self._count, 1 - number, packet))
+                    heapq.heappush(self._flying, (now + RTT / 2, self._count, 1 - number, bytes(packet)))
                     self._last = now
                     if self._wire is not None:
                         self._wire.count(len(packet), up=number == 0)
@@ -146,8 +146,8 @@ def _listener() -> socket.socket:
 def relay(client: Namespace, server: Namespace) -> Iterator[Relay]:
     """Join two namespaces by such a link. Raises TunError."""
     with (
-        Tun(_DEVICE, [f"{_SERVER}/24"], [_CLIENT], netns=client.name) as one,
-        Tun(_DEVICE, [f"{_CLIENT}/24"], [_SERVER], netns=server.name) as other,
+        Tun(_DEVICE, [f"{_SERVER}/24"], [_CLIENT], netns=client.name, offload=False) as one,
+        Tun(_DEVICE, [f"{_CLIENT}/24"], [_SERVER], netns=server.name, offload=False) as other,
     ):
         link = Relay(one, other, (client, server))
         link.start()

@@ -1,0 +1,84 @@
+"""The virtio-net header on a TUN: whether the kernel has it, what it may do, and reading batches that carry it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from stack.batch import Batch, Checksum, Octets
+from stack.offload import DATA_VALID, GSO_TCPV4, GSO_TCPV6, HEADER, NEEDS_CSUM
+
+IFF_VNET_HDR: Final = 0x4000
+_TUNSETOFFLOAD: Final = 0x400454D0
+_TUNSETVNETHDRSZ: Final = 0x400454D8
+# TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6. Not TUN_F_TSO_ECN: whether CWR then stands on the first of the segments or, as
+# accurate ECN has it, on all, depends on the kernel's version, so it shall cut those itself.
+_FEATURES: Final = 0x01 | 0x02 | 0x04
+_SEGMENTED: Final = (GSO_TCPV4, GSO_TCPV6)
+_SIZE: Final = HEADER.size
+# The longest packet with its header, octets, and what a batch holds: a quarter of what a core's own cache has.
+_LONGEST: Final = 65_535 + 40 + _SIZE
+_ROOM: Final = 1 << 19
+_ALIGN: Final = 63
+
+
+def use(descriptor: int, *, on: bool) -> bool:
+    """Have the kernel leave checksums unfinished and segments uncut, or not; whether it does so now."""
+    try:
+        fcntl.ioctl(descriptor, _TUNSETOFFLOAD, _FEATURES if on else 0)
+    except OSError:
+        return False
+    return on
+
+
+class Reader:
+    """Reads packets with their headers into memory that is used again for the next batch.
+
+    Headers have ten octets, without the count of merged buffers that virtio 1 adds. Raises OSError.
+    """
+
+    __slots__ = ("_descriptor", "_view")
+
+    def __init__(self, descriptor: int) -> None:
+        fcntl.ioctl(descriptor, _TUNSETVNETHDRSZ, struct.pack("i", _SIZE))
+        self._descriptor = descriptor
+        self._view = memoryview(bytearray(_ROOM + _LONGEST + _ALIGN))
+
+    def read(self, limit: int, batch: list[Octets]) -> None:
+        """Append what waits to ``batch``: at most ``limit`` packets, and half a MiB; raises OSError."""
+        descriptor, view = self._descriptor, self._view
+        add = batch.append
+        at = 0
+        for _ in range(limit):
+            end = at + os.readv(descriptor, (view[at:],))
+            add(view[at:end])
+            at = end + _ALIGN & ~_ALIGN
+            if at >= _ROOM:
+                return
+
+
+def without_headers(packets: Sequence[Octets]) -> Batch:
+    """The batch that packets with headers make."""
+    found: list[Octets] = []
+    states: list[Checksum] = []
+    sizes: list[int] = []
+    plain = True
+    large = False
+    for packet in packets:
+        flags, kind, _, size, _, _ = HEADER.unpack_from(packet)
+        found.append(memoryview(packet)[_SIZE:])
+        if flags & (NEEDS_CSUM | DATA_VALID):
+            # It never left this machine, or who received it has checked it.
+            states.append(Checksum.UNFINISHED)
+            plain = False
+        else:
+            states.append(Checksum.FINISHED)
+        if kind in _SEGMENTED:
+            sizes.append(size)
+            large = True
+        else:
+            sizes.append(0)
+    return Batch(found, None if plain else states, sizes if large else None)
