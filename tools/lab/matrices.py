@@ -10,6 +10,7 @@ from .cell import LabError, Matrix
 MATRICES: Final[dict[str, tuple[str, str]]] = {
     "space": ("tools.lab.space", "Which options fit where, and what more room for them buys."),
     "cost": ("tools.lab.cost", "Octets, round trips and CPU time of each protection, to begin and to go on."),
+    "paths": ("tools.lab.paths", "Every middlebox by every way of carrying options and policy."),
 }
 """For each name the module, whose ``MATRIX`` it is, and what the command's help says."""
 
