@@ -26,6 +26,7 @@ PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "strip-timestamps": ("strip:kinds=8",),
     "strip-syn": ("strip:syn=only",),
     "strip-later": ("strip:syn=except",),
+    "strip-later-back": ("strip:syn=except,only=server", "loss:share=0.1,only=client"),
     "strip-after": ("strip:after=20",),
     "strip-remove": ("strip:remove",),
     "echo": ("echo",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
+from stack.security import PLACEMENTS
 from stack.simulator.boxes import Delay
 
 from ..boxes.registry import arranged
@@ -68,7 +69,8 @@ def judged(crossed: Crossed, way: Way) -> tuple[str, dict[str, object]]:
         reports = client.attempt.report(), server.attempt.report()
         if way.had(*reports):
             return WORKS, {"what": f"works in {after:g} s", "after": after}
-        to = reports[0]["mode"] if way.name in ("auto", "syn", "late", "compact") else "TCP without it"
+        mode = reports[0]["mode"]
+        to = mode if way.name in PLACEMENTS else "TCP without it" if mode == "none" else f"{mode} alone"
         why = reports[0]["fallback"] or reports[1]["fallback"]
         text = f"works after fallback to {to} in {after:g} s" + (f": {why}" if why else "")
         return FALLS_BACK, {"what": text, "after": after, "to": to, "why": why}
