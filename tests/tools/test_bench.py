@@ -19,7 +19,7 @@ from tools.bench import document, profile, run
 from tools.bench.bars import draw
 from tools.bench.job import Job, Result
 from tools.bench.machine import cores, machine
-from tools.bench.measures import BARE, KERNEL, STACK, Figure, Handshakes, Place, Transfer, _jobs
+from tools.bench.measures import BARE, KERNEL, STACK, Figure, Openings, Place, Transfer, _jobs
 from tools.bench.network import End
 from tools.bench.run import Report, Settings, estimate
 from tools.bench.summary import Round, Row, Spread, row
@@ -74,6 +74,7 @@ def test_all_that_is_to_be_measured_has_a_row() -> None:
     assert "stack to stack, ao-enc-dh, hmac-sha-1-96" in rows
     assert len(transfers(1500, "aes-128-cmac-96")) == len(rows) - 1
     names = {work.name for work in handshakes(1500)}
+    assert all(work.bare is not None for work in handshakes(1500))
     assert names == {
         f"handshakes {way}, {mode}" for way in ("accepted", "opened") for mode in ("none", "ao", "ao-enc-dh")
     }
@@ -182,6 +183,7 @@ def report(*rows: Row) -> Report:
         "stack to stack, ao, aes-128-cmac-96",
         1500,
         "Gbit/s",
+        "goodput",
         "kernel TCP-MD5",
         Spread(0.8, 0.7, 0.9),
         Spread(0.5, 0.4, 0.6),
@@ -191,7 +193,13 @@ def report(*rows: Row) -> Report:
         dropped=3,
     )
     kernel = Row(
-        "kernel TCP-MD5", 1500, "Gbit/s", "kernel TCP-MD5", base=Spread(0.5, 0.4, 0.6), bbr=Spread(0.3, 0.2, 0.4)
+        "kernel TCP-MD5",
+        1500,
+        "Gbit/s",
+        "goodput",
+        "kernel TCP-MD5",
+        base=Spread(0.5, 0.4, 0.6),
+        bbr=Spread(0.3, 0.2, 0.4),
     )
     return Report(machine(), conditions, [kernel, one, *rows])
 
@@ -250,8 +258,10 @@ def test_targets_are_judged_by_the_best_row() -> None:
 def test_figures_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
     file = tmp_path / "performance.md"
     file.write_text(f"# Before\n\n{document.BEGIN}\nold\n{document.END}\n\nafter\n")
-    opened = Row("handshakes opened, none", 1500, "handshakes/CPU s", ours=Spread(9000.0, 8000.0, 9500.0))
-    failed = row("TLS 1.3 over kernel TCP", 1500, "Gbit/s", [], failed="no TLS here")
+    opened = Row(
+        "handshakes opened, none", 1500, "handshakes/CPU s", "handshakes", ours=Spread(9000.0, 8000.0, 9500.0)
+    )
+    failed = row("TLS 1.3 over kernel TCP", 1500, "Gbit/s", [], group="goodput", failed="no TLS here")
     for _ in range(2):
         document.write(file, report(failed, opened), {"goodput-1500": "figures/one.svg"})
     text = file.read_text()
@@ -272,8 +282,10 @@ def test_figures_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
 
 
 def test_bars_are_drawn_for_each_group(tmp_path: Path) -> None:
-    opened = Row("handshakes opened, none", 1500, "handshakes/CPU s", ours=Spread(9000.0, 8000.0, 9500.0))
-    failed = row("nothing", 9000, "Gbit/s", [], failed="no figure")
+    opened = Row(
+        "handshakes opened, none", 1500, "handshakes/CPU s", "handshakes", ours=Spread(9000.0, 8000.0, 9500.0)
+    )
+    failed = row("nothing", 9000, "Gbit/s", [], group="goodput", failed="no figure")
     files = draw(report(opened, failed), tmp_path / "bars")
     assert sorted(path.name for path in files.values()) == ["bench-goodput-1500.svg", "bench-handshakes.svg"]
     first = files["goodput-1500"].read_bytes()
@@ -338,9 +350,17 @@ def fixed(log: list[str], name: str, *figures: float | str | None) -> Fixed:
 def test_rounds_alternate_and_one_failure_ends_one_row() -> None:
     log: list[str] = []
     seen: list[tuple[str, float]] = []
-    both = Work("both", 1500, "x", fixed(log, "a", 1.0, 2.0), fixed(log, "b", 2.0, 2.0), fixed(log, "c", 4.0, 4.0))
-    bad = Work("bad", 1500, "x", fixed(log, "d", 3.0, "it broke"))
-    last = Work("last", 9000, "x", fixed(log, "e", 7.0, 7.0))
+    both = Work(
+        "both",
+        1500,
+        "x",
+        "goodput",
+        fixed(log, "a", 1.0, 2.0),
+        fixed(log, "b", 2.0, 2.0),
+        fixed(log, "c", 4.0, 4.0),
+    )
+    bad = Work("bad", 1500, "x", "goodput", fixed(log, "d", 3.0, "it broke"))
+    last = Work("last", 9000, "x", "goodput", fixed(log, "e", 7.0, 7.0))
     settings = Settings(0.5, 2)
     assert estimate([both, bad, last], settings) == 10.0
     found = run.begin([both, bad, last], settings)
@@ -361,9 +381,9 @@ def test_rounds_alternate_and_one_failure_ends_one_row() -> None:
 def test_an_interruption_leaves_what_was_measured() -> None:
     log: list[str] = []
     works_ = [
-        Work("done", 1500, "x", fixed(log, "a", 1.0, 2.0)),
-        Work("half", 1500, "x", fixed(log, "b", 5.0, None)),
-        Work("never", 9000, "x", fixed(log, "c", 1.0)),
+        Work("done", 1500, "x", "goodput", fixed(log, "a", 1.0, 2.0)),
+        Work("half", 1500, "x", "goodput", fixed(log, "b", 5.0, None)),
+        Work("never", 9000, "x", "goodput", fixed(log, "c", 1.0)),
     ]
     found = run.begin(works_, Settings(0.5, 2))
     with pytest.raises(KeyboardInterrupt):
@@ -372,7 +392,7 @@ def test_an_interruption_leaves_what_was_measured() -> None:
 
 
 def test_handshakes_are_named_by_what_is_counted() -> None:
-    assert Handshakes(KERNEL, STACK, "accepted").name == "handshakes accepted, none"
+    assert Openings(KERNEL, STACK, "accepted").name == "handshakes accepted, none"
     assert Transfer(KERNEL, KERNEL, "md5").name == "kernel TCP-MD5"
     assert Transfer(BARE, BARE, "ao").name == "bare loop, ao, aes-128-cmac-96"
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from stack.batch import Octets
-from tools.bench import echo, idle
 from tools.bench.crowd import KEYED, Hand, in_memory, write_keys
 from tools.bench.crowd_worker import Post
+from tools.bench.echo import Cost
+from tools.bench.idle import Memory
+from tools.bench.measures import Place
 from tools.bench.pair import PairDevice, pair
 from tools.programs import ProgramError
 from tools.protect import check_security
@@ -84,15 +86,18 @@ def test_who_cannot_begin_is_named() -> None:
         hand.ready()
 
 
-def test_rows_are_plain_values() -> None:
-    said: list[str] = []
-    (row,) = idle.rows(("none",), 20, said.append)
-    assert json.loads(json.dumps(row)) == row
-    assert (row["mode"], row["connections"], row["target"]) == ("none", 20, 8192)
-    assert isinstance(row["accepted"], int)
-    grown = echo.growth(sizes=(4, 2), rounds=2, times=4, progress=said.append)
-    assert json.loads(json.dumps(grown)) == grown
-    assert [line["connections"] for line in grown] == [2, 4]
-    assert grown[0]["growth"] == 1.0
-    assert [line["target"] for line in grown] == [None, 1.1]
-    assert len(said) == 5
+def test_what_is_measured_of_a_crowd(tmp_path: Path) -> None:
+    """Its connections stand once, whatever is measured of them, and end when they are let go."""
+    place = Place(cast(Any, None), cast(Any, ()), 1500, (-1, -1), 0.0, 0, tmp_path)
+    memory = Memory("none", 20)
+    assert memory.run(place).value > 0
+    assert memory.name == "idle connection, none, of 20"
+    one_busy, in_turn = (Cost("none", 3, in_turn) for in_turn in (False, True))
+    assert one_busy.run(place).value > 0
+    crowd = place.keep("none 3", lambda: pytest.fail("its connections stand already"))
+    assert in_turn.run(place).value > 0
+    assert crowd.open == 3
+    place.let_go()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        crowd.echo(1, 1)
+    assert in_turn.name == "CPU of an echo, none, all in turn of 3"

@@ -8,6 +8,7 @@ from typing import Final
 
 from .run import Report
 from .summary import Row, Spread
+from .works import GOODPUT, GROUPS
 
 BEGIN: Final = "<!-- figures: edotun bench --write-docs -->"
 END: Final = "<!-- end of figures -->"
@@ -89,15 +90,11 @@ def groups(report: Report) -> list[tuple[str, str, list[Row]]]:
     """Rows that stand together, each group with a name for files and a title, in the order of the report."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in report.rows:
-        if row.unit == "Gbit/s":
-            key = f"goodput-{row.mtu}", f"Goodput, Gbit/s, MTU {row.mtu:,}"
-        else:
-            key = row.unit.partition("/")[0].partition(" ")[0], TITLES.get(row.unit, row.unit)
-        found.setdefault(key, []).append(row)
+        name, title = row.group, GROUPS[row.group]
+        if name == GOODPUT:
+            name, title = f"{name}-{row.mtu}", f"{title}, MTU {row.mtu:,}"
+        found.setdefault((name, title), []).append(row)
     return [(name, title, rows) for (name, title), rows in found.items()]
-
-
-TITLES: Final = {"handshakes/CPU s": "Handshakes a second of CPU time of the stack's process"}
 
 
 def markdown(report: Report, pictures: dict[str, str]) -> str:

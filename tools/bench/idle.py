@@ -1,9 +1,5 @@
 """Memory of idle connections: what a process takes more for each that is established and silent.
 
-``measure(protect, connections)`` returns an ``Idle``; ``rows(protects, connections)`` those of several modes as
-JSON rows: ``{"work": "idle connection, none", "mode": "none", "connections": 10000, "accepted": octets,
-"opened": octets, "target": 8192 or null, "unit": "octets resident each"}``.
-
 Two processes, joined by a pair of sockets (neither root nor a device is needed), have the connections between
 them through the asyncio API, each with one task that reads, at both ends. Resident memory is taken when a few
 stand, after a collection of garbage, and when all do: the difference, by their number, is what one takes of the
@@ -14,16 +10,16 @@ handshake takes for itself is no part of it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from .crowd import in_memory
+from .measures import Figure, Place
 
 CONNECTIONS: Final = 10_000
-# The target holds for connections without protection, octets.
-TARGET: Final = 8192
+OPENING: Final = {"none": 0.00035, "ao": 0.0005, "ao-enc-dh": 0.0011}
+"""About how long it takes to open a connection, both ends on a core each; seconds."""
 # Stand before it is measured: what the first ones make is made once.
 _FIRST: Final = 100
 
@@ -37,18 +33,6 @@ class Idle:
     accepted: int
     opened: int
 
-    def to_json(self) -> dict[str, object]:
-        """Return the row."""
-        return {
-            "work": f"idle connection, {self.protect}",
-            "mode": self.protect,
-            "connections": self.connections,
-            "accepted": self.accepted,
-            "opened": self.opened,
-            "target": TARGET if self.protect == "none" else None,
-            "unit": "octets resident each",
-        }
-
 
 def measure(protect: str = "none", connections: int = CONNECTIONS) -> Idle:
     """Have ``connections`` (>= 1) stand in mode ``protect`` and see what each takes; raises ProgramError."""
@@ -61,14 +45,20 @@ def measure(protect: str = "none", connections: int = CONNECTIONS) -> Idle:
     return Idle(protect, connections, accepted, opened)
 
 
-def rows(
-    protects: Sequence[str] = ("none", "ao", "ao-enc-dh"),
-    connections: int = CONNECTIONS,
-    progress: Callable[[str], None] = lambda text: None,
-) -> list[dict[str, object]]:
-    """Return a row for each mode; ``progress`` gets the name of each before it begins. Raises ProgramError."""
-    found = []
-    for protect in protects:
-        progress(f"idle connections, {protect}")
-        found.append(measure(protect, connections).to_json())
-    return found
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Octets resident for each of ``connections`` at the end where it takes more of them."""
+
+    protect: str
+    connections: int
+
+    @property
+    def name(self) -> str:
+        return f"idle connection, {self.protect}, of {self.connections:,}"
+
+    def lasts(self, seconds: float) -> float:
+        return 1.5 + self.connections * OPENING.get(self.protect, 0.001)
+
+    def run(self, place: Place) -> Figure:
+        found = measure(self.protect, self.connections)
+        return Figure(max(found.accepted, found.opened))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from .ends.kernel import SECRET
 from .job import Job, Result
@@ -14,10 +15,10 @@ from .nursery import Nursery, Worker
 
 CONGESTION: Final = "cubic"
 BBR: Final = "bbr"
-GIGABITS: Final = "Gbit/s"
-HANDSHAKES: Final = "handshakes/CPU s"
 MAC: Final = "aes-128-cmac-96"
 CIPHER: Final = "aes-128-ctr"
+ThingT = TypeVar("ThingT")
+
 KERNEL, STACK, BARE = "kernel", "stack", "bare"
 _PORT: Final = 5001
 # A measurement's end may take longer than its time: what is queued has to arrive.
@@ -36,7 +37,7 @@ class Figure:
 class Place:
     """Where and how long it is measured: the namespaces, the cores, ``seconds`` of each, or ``octets`` where not 0.
 
-    ``connections`` is how many are open where many are.
+    ``keep`` is for what several measurements use, until ``let_go``.
     """
 
     nursery: Nursery
@@ -46,8 +47,21 @@ class Place:
     seconds: float
     octets: int
     folder: Path
-    connections: int = 10_000
     _offloads: bool | None = field(default=None, init=False)
+    _kept: dict[str, Any] = field(default_factory=dict, init=False)
+    _session: ExitStack = field(default_factory=ExitStack, init=False)
+
+    def keep(self, key: str, make: Callable[[], AbstractContextManager[ThingT]]) -> ThingT:
+        """What ``make`` gave for this key the first time, its context entered; raises what that does."""
+        if key not in self._kept:
+            self._kept[key] = self._session.enter_context(make())
+        found: ThingT = self._kept[key]
+        return found
+
+    def let_go(self) -> None:
+        """End what was kept."""
+        self._kept.clear()
+        self._session.close()
 
     def offloads(self, *, on: bool) -> None:
         """Have the link's offloads on or off; raises OSError."""
@@ -182,13 +196,13 @@ def _module(kind: str) -> str:
     return "bare" if kind == BARE else f"ends.{kind}"
 
 
-def _mode(one: Transfer | Handshakes) -> str:
+def _mode(one: Transfer | Openings) -> str:
     """A mode as rows name it: with its MAC where it has one."""
     return one.protect if one.protect in ("none", "md5") else f"{one.protect}, {one.mac}"
 
 
 @dataclass(frozen=True, slots=True)
-class Handshakes:
+class Openings:
     """Connections from ``opens`` to ``accepts`` (kernel, stack or bare) in a CPU second of the end ``counted``."""
 
     opens: str
@@ -227,5 +241,5 @@ class Handshakes:
         return Figure(found["handshakes"] / found["cpu"] if found["cpu"] > 0 else 0.0)
 
 
-_OPENERS: Final = {KERNEL: "ends.opening:flood", STACK: "ends.opening:open_", BARE: "bare:open_"}
-_ACCEPTORS: Final = {KERNEL: "ends.opening:take", STACK: "ends.opening:accept", BARE: "bare:accept"}
+_OPENERS: Final = {KERNEL: "ends.opening:flood", STACK: "ends.opening:open_", BARE: "bare_handshakes:open_"}
+_ACCEPTORS: Final = {KERNEL: "ends.opening:take", STACK: "ends.opening:accept", BARE: "bare_handshakes:accept"}

@@ -26,13 +26,12 @@ from .works import Work
 class Settings:
     """How much is measured: ``seconds`` of each transfer or ``octets`` where not 0, ``rounds`` of each row.
 
-    ``connections`` is how many are open where many are; ``quick`` says that figures are of no interest.
+    ``quick`` says that figures are of no interest.
     """
 
     seconds: float
     rounds: int
     octets: int = 0
-    connections: int = 10_000
     quick: bool = False
 
 
@@ -104,9 +103,14 @@ def run(report: Report, works: Sequence[Work], settings: Settings, progress: Cal
         for mtu, group in groupby(works, key=lambda work: work.mtu):
             with network(mtu) as ends, ExitStack() as after:
                 seconds, octets = settings.seconds, settings.octets
-                place = Place(nursery, ends, mtu, pinned, seconds, octets, Path(folder), settings.connections)
+                place = Place(nursery, ends, mtu, pinned, seconds, octets, Path(folder))
                 after.callback(_count_drops, report.conditions, place)
+                after.callback(place.let_go)
+                session = ""
                 for work in group:
+                    if not session or work.session != session:
+                        place.let_go()
+                    session = work.session
                     _measure(work, place, settings, progress, report)
 
 
@@ -139,7 +143,16 @@ def _measure(
         if rounds or failed is not None:
             beside = _name(work.base)
             report.rows.append(
-                row(work.name, work.mtu, work.unit, rounds, beside=beside, dropped=dropped, failed=failed)
+                row(
+                    work.name,
+                    work.mtu,
+                    work.unit,
+                    rounds,
+                    group=work.group,
+                    beside=beside,
+                    dropped=dropped,
+                    failed=failed,
+                )
             )
 
 

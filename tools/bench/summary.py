@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Self
 
@@ -38,7 +38,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of work at one MTU; figures in ``unit``.
+    """One kind of work at one MTU; figures in ``unit``, and ``group`` names the rows beside which it is shown.
 
     ``base`` is what ours is compared with (named ``beside``), ``bare`` the bare loop, ``bbr`` the base under that
     congestion control. ``dropped`` counts packets that devices lost under ours; ``failed`` says why there are fewer
@@ -48,6 +48,7 @@ class Row:
     work: str
     mtu: int
     unit: str
+    group: str = ""
     beside: str | None = None
     ours: Spread | None = None
     base: Spread | None = None
@@ -57,7 +58,6 @@ class Row:
     ratio_bare: float | None = None
     dropped: int = 0
     failed: str | None = None
-    notes: dict[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return the row by the names of ``bench --json``."""
@@ -77,11 +77,11 @@ class Row:
             "unit": self.unit,
             "ratio_base": ratio(self.ratio_base),
             "ratio_bare": ratio(self.ratio_bare),
+            "group": self.group,
             "base_work": self.beside,
             "base_bbr": spread(self.bbr),
             "dropped": self.dropped,
             "failed": self.failed,
-            **self.notes,
         }
 
 
@@ -102,6 +102,7 @@ def row(
     unit: str,
     rounds: Sequence[Round],
     *,
+    group: str = "",
     beside: str | None = None,
     dropped: int = 0,
     failed: str | None = None,
@@ -111,6 +112,7 @@ def row(
         work,
         mtu,
         unit,
+        group,
         beside,
         _spread([one.ours for one in rounds]),
         _spread([one.base for one in rounds]),

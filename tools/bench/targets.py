@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from .idle import CONNECTIONS
 from .summary import Row
 from .works import matches
 
@@ -113,6 +114,22 @@ TARGETS: Final = (
         1500,
         Quantity.MEDIAN,
         2000,
+    ),
+    Target(
+        f"idle connection, `none`, of {CONNECTIONS:,}: octets resident",
+        f"idle connection, none, of {CONNECTIONS:,}",
+        1500,
+        Quantity.MEDIAN,
+        8192,
+        at_most=True,
+    ),
+    Target(
+        f"CPU time of an echo, one busy of {CONNECTIONS:,} connections: of that with 10",
+        f"CPU of an echo, none, one busy of {CONNECTIONS:,}",
+        1500,
+        Quantity.OF_BASE,
+        1.1,
+        at_most=True,
     ),
 )
 

@@ -11,8 +11,21 @@ from typing import Final
 
 from ao.macs import MACS
 
-from .measures import BARE, BBR, GIGABITS, HANDSHAKES, KERNEL, MAC, STACK, Handshakes, Measure, Transfer
+from .echo import FEW, MEDIAN, P99, WAYS, Cost, RoundTrip
+from .idle import CONNECTIONS, Memory
+from .measures import BARE, BBR, KERNEL, MAC, STACK, Measure, Openings, Transfer
 
+GIGABITS: Final = "Gbit/s"
+PER_SECOND: Final = "handshakes/CPU s"
+GOODPUT, HANDSHAKES, ROUND_TRIPS, COST, MEMORY = "goodput", "handshakes", "round-trips", "echoes", "memory"
+GROUPS: Final = {
+    GOODPUT: "Goodput, Gbit/s",
+    HANDSHAKES: "Handshakes a second of CPU time of the stack's process",
+    ROUND_TRIPS: "Round-trip time of an echo of one octet, us",
+    COST: "CPU time of an echo at the end that accepted, us, beside the same with few connections open",
+    MEMORY: "Memory of an idle connection, octets resident",
+}
+MODES: Final = ("none", "ao", "ao-enc-dh")
 MTUS: Final = (1500, 9000, 65_535)
 AO_MACS: Final = ("aes-128-cmac-96", "hmac-sha-1-96", "hmac-sha256-128", "kmac256-128")
 KERNEL_TO_KERNEL: Final = Transfer(KERNEL, KERNEL)
@@ -23,15 +36,20 @@ TLS: Final = Transfer(KERNEL, KERNEL, "tls")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One row: ``ours`` beside ``base`` and the ``bare`` loop; one of the kernel's alone has ``bbr`` beside it."""
+    """One row: ``ours`` beside ``base`` and the ``bare`` loop; one of the kernel's alone has ``bbr`` beside it.
+
+    ``group`` is a key of GROUPS. Works that follow each other in one ``session`` use the same connections.
+    """
 
     name: str
     mtu: int
     unit: str
+    group: str
     ours: Measure | None = None
     base: Measure | None = None
     bare: Measure | None = None
     bbr: Measure | None = None
+    session: str = ""
 
     @property
     def measures(self) -> tuple[tuple[str, Measure], ...]:
@@ -61,14 +79,14 @@ def fastest_mac(octets: int, rounds: int = 5) -> str:
 def transfers(mtu: int, fastest: str) -> list[Work]:
     """The rows of goodput at an MTU; agreed keys are measured with the default MAC and the ``fastest``."""
     rows = [
-        Work(base.name, mtu, GIGABITS, base=base, bbr=replace(base, congestion=BBR))
+        Work(base.name, mtu, GIGABITS, GOODPUT, base=base, bbr=replace(base, congestion=BBR))
         for base in (KERNEL_TO_KERNEL, OFFLOADS_OFF, KERNEL_MD5, TLS)
     ]
 
     def add(sends: str, receives: str, protect: str, base: Transfer, mac: str = MAC) -> None:
         ours = Transfer(sends, receives, protect, mac)
         bare = Transfer(BARE, BARE, protect, mac) if sends == receives else None
-        rows.append(Work(ours.name, mtu, GIGABITS, ours, base, bare))
+        rows.append(Work(ours.name, mtu, GIGABITS, GOODPUT, ours, base, bare))
 
     for sends, receives in ((KERNEL, STACK), (STACK, KERNEL), (STACK, STACK)):
         add(sends, receives, "none", OFFLOADS_OFF)
@@ -84,17 +102,44 @@ def transfers(mtu: int, fastest: str) -> list[Work]:
 def handshakes(mtu: int) -> list[Work]:
     """The rows of connections: the kernel opens and accepts where there are no keys, else another stack."""
     rows = []
-    for protect in ("none", "ao", "ao-enc-dh"):
+    for protect in MODES:
         peer = KERNEL if protect == "none" else STACK
         for counted, opens, accepts in (("accepted", peer, STACK), ("opened", STACK, peer)):
-            ours = Handshakes(opens, accepts, counted, protect)
-            rows.append(Work(ours.name, mtu, HANDSHAKES, ours))
+            ours = Openings(opens, accepts, counted, protect)
+            bare = Openings(BARE, BARE, counted, protect)
+            rows.append(Work(ours.name, mtu, PER_SECOND, HANDSHAKES, ours, bare=bare))
     return rows
 
 
-def works(mtus: Sequence[int], patterns: Sequence[str] = ()) -> list[Work]:
-    """All rows at these MTUs whose name one of ``patterns`` matches (none: all); connections at the first."""
-    rows = [work for mtu in mtus for work in transfers(mtu, fastest_mac(mtu))] + handshakes(mtus[0])
+def echoes(mtu: int) -> list[Work]:
+    """The rows of round trips: the kernel's own stand beside each."""
+    kernel, *others = WAYS
+    rows = []
+    for quantile in (MEDIAN, P99):
+        base = RoundTrip(kernel, quantile)
+        for way in others:
+            ours = RoundTrip(way, quantile)
+            rows.append(Work(ours.name, mtu, "us", ROUND_TRIPS, ours, base))
+    return rows
+
+
+def crowds(mtu: int, connections: int) -> list[Work]:
+    """The rows of many connections: what one takes, and what an echo costs beside the same with few."""
+    rows = []
+    for protect in MODES:
+        memory = Memory(protect, connections)
+        rows.append(Work(memory.name, mtu, "octets", MEMORY, memory))
+    for protect in MODES:
+        for in_turn in (False, True):
+            ours, base = (Cost(protect, number, in_turn) for number in (connections, FEW))
+            rows.append(Work(ours.name, mtu, "us", COST, ours, base, session=f"crowd, {protect}"))
+    return rows
+
+
+def works(mtus: Sequence[int], patterns: Sequence[str] = (), connections: int = CONNECTIONS) -> list[Work]:
+    """All rows whose name one of ``patterns`` matches (none: all): goodput at these MTUs, the rest at the first."""
+    rows = [work for mtu in mtus for work in transfers(mtu, fastest_mac(mtu))]
+    rows += handshakes(mtus[0]) + echoes(mtus[0]) + crowds(mtus[0], connections)
     return [work for work in rows if not patterns or any(matches(work.name, pattern) for pattern in patterns)]
 
 

@@ -43,7 +43,7 @@ what was measured by then (status 130). Other work on the machine's cores is in 
 
 _LEAST_MTU, _MOST_MTU = 576, 65_535
 _QUICK_SECONDS: Final = 0.05
-_QUICK_CONNECTIONS: Final = 200
+_QUICK_CONNECTIONS: Final = 50
 # A machine that has this much to do already gives figures that say little, processes.
 _BUSY: Final = 0.5
 
@@ -101,6 +101,7 @@ def bench(
     running.require_device()
     # Loaded only now: what makes namespaces takes its time, and no other command needs it.
     from ..bench import document, works
+    from ..bench.idle import CONNECTIONS
     from ..bench.run import Settings
 
     if write_docs is not None:
@@ -108,10 +109,11 @@ def bench(
             document.around(write_docs)
         except (document.DocumentError, OSError) as error:
             options.wrong(f"--write-docs: {error}")
-    chosen = works.works(mtu or (works.MTUS[:1] if quick else works.MTUS), only or ())
+    mtus = mtu or (works.MTUS[:1] if quick else works.MTUS)
+    chosen = works.works(mtus, only or (), _QUICK_CONNECTIONS if quick else CONNECTIONS)
     if not chosen:
         options.wrong(f"--only: no row is called {' or '.join(map(repr, only or ()))}")
-    settings = Settings(seconds, rounds, octets, _QUICK_CONNECTIONS if quick else 10_000, quick)
+    settings = Settings(seconds, rounds, octets, quick)
     _finish(_measured(chosen, settings), svg, write_docs, json_=json_)
 
 
