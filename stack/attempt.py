@@ -63,8 +63,8 @@ class Attempt:
         self.requested = dial.security.protect if dial is not None else None
         self.finished: float | None = None
         self.started = started
-        self._events: list[Event] = []
-        self._held: list[bytes] = []
+        self._events: list[Event] | None = None
+        self._held: list[bytes] | None = None
         self._held_end = False
         self._held_urgent = 0
         self._settled = flow.announced
@@ -93,6 +93,8 @@ class Attempt:
         if not self._settled:
             if self._end or self._held_end:
                 raise TcpError(32, "cannot write: this direction is closed")
+            if self._held is None:
+                self._held = []
             self._held.append(data)
             if urgent:
                 self._held_urgent = len(self._held)
@@ -137,9 +139,9 @@ class Attempt:
     @property
     def unsent(self) -> int:
         """Octets that were written and not yet acknowledged."""
-        held = sum(map(len, self._held))
         # What Fast Open was given is the connection's from the start.
-        return held + self.flow.connection.unsent
+        unsent = self.flow.connection.unsent
+        return unsent if self._held is None else unsent + sum(map(len, self._held))
 
     @property
     def send_buffer(self) -> int:
@@ -208,7 +210,13 @@ class Attempt:
 
     def next_event(self) -> Event | None:
         """The next event that the application has not seen, None when there is none."""
-        return self._events.pop(0) if self._events else None
+        events = self._events
+        if events is None:
+            return None
+        event = events.pop(0)
+        if not events:
+            self._events = None
+        return event
 
     # --- the stack ---------------------------------------------------------------------------------------
 
@@ -220,6 +228,10 @@ class Attempt:
             self.error = event.error
             self.finished = self.stack.now
         events = self._events
+        if events is None:
+            self._events = [event]
+            self.stack.ready(self)
+            return
         kind = event.__class__
         if kind in _ONCE and any(waiting.__class__ is kind for waiting in events):
             # It says no more than the one that waits, and a peer could make any number of them.
@@ -235,9 +247,9 @@ class Attempt:
         self._settled = True
         connection = self.flow.connection
         stream = self.flow.handshake.stream
-        for index, data in enumerate(self._held):
+        for index, data in enumerate(self._held or ()):
             stream.queue(data, urgent=index < self._held_urgent)
-        self._held.clear()
+        self._held = None
         if self._end:
             stream.close()
         elif self._held_end:

@@ -18,6 +18,10 @@ _CHUNK: Final = 96
 _RANGE: Final = 320
 
 Chunk = bytes | bytearray
+# Of buffers that hold nothing, which are nearly all of a host's; never added to.
+_NO_CHUNKS: Final[list[bytes]] = []
+_NO_STARTS: Final[list[int]] = []
+_NO_PARTS: Final[list[list[Chunk]]] = []
 
 
 class SendBuffer:
@@ -32,8 +36,8 @@ class SendBuffer:
     def __init__(self, base: int, *, pushes: bool = False) -> None:
         self.pushes = Ends() if pushes else None
         self.records: Ends | None = None
-        self._chunks: list[bytes] = []
-        self._starts: list[int] = []
+        self._chunks = _NO_CHUNKS
+        self._starts = _NO_STARTS
         self.base = base
         self.end = base
 
@@ -53,6 +57,9 @@ class SendBuffer:
             # A new object: views of the old one that are on their way stay what they were.
             chunks[-1] += data
         else:
+            if chunks is _NO_CHUNKS:
+                chunks = self._chunks = []
+                self._starts = []
             chunks.append(data)
             self._starts.append(self.end)
         self.end += length
@@ -92,8 +99,8 @@ class SendBuffer:
         starts = self._starts
         if position >= self.end:
             position = self.end
-            starts.clear()
-            self._chunks.clear()
+            self._starts = _NO_STARTS
+            self._chunks = _NO_CHUNKS
         elif len(starts) > 1 and starts[1] <= position:
             count = bisect_right(starts, position) - 1
             del starts[:count]
@@ -106,8 +113,8 @@ class SendBuffer:
 
     def clear(self) -> None:
         """Forget everything; what was not acknowledged can still be counted from ``base`` and ``end``."""
-        self._starts.clear()
-        self._chunks.clear()
+        self._starts = _NO_STARTS
+        self._chunks = _NO_CHUNKS
 
 
 def _push(parts: list[Chunk], data: Chunk) -> None:
@@ -147,7 +154,7 @@ class ReceiveBuffer:
         self.octets = 0
         self.held = 0
         self.ranges: RangeSet | None = None
-        self._parts: list[list[Chunk]] = []
+        self._parts = _NO_PARTS
         self.range_limit = range_limit
 
     @property
@@ -187,6 +194,7 @@ class ReceiveBuffer:
         ranges = self.ranges
         if ranges is None:
             ranges = self.ranges = RangeSet()
+            self._parts = []
         i, j = ranges.touching(start, end)
         if i == j and len(ranges) >= self.range_limit:
             return None
@@ -245,12 +253,13 @@ class ReceiveBuffer:
         self.octets += end - start
         if not ranges.starts:
             self.ranges = None
+            self._parts = _NO_PARTS
         return end
 
     def drop_ranges(self) -> None:
         """Forget what lies beyond a hole."""
         self.ranges = None
-        self._parts = []
+        self._parts = _NO_PARTS
         self.held = 0
 
     def read(self, limit: int) -> bytes:

@@ -21,13 +21,15 @@ class EdoSwitch:
     none.
     """
 
-    __slots__ = ("dialect", "policy")
+    __slots__ = ("_off", "dialect", "policy")
 
     def __init__(self, policy: str, dialect: Dialect | None, points: CodePoints) -> None:
         if policy not in POLICIES:
             raise ValueError(f"edo: {policy!r} is not one of {', '.join(POLICIES)}")
         self.policy = EdoPolicy(policy)
         self.dialect = dialect or Dialect(kind=points.edo, points=points)
+        # Nothing changes it, so all connections without EDO share it.
+        self._off = Edo(EdoPolicy.OFF, active=False, dialect=self.dialect)
 
     def answers(self, security: Security) -> bool:
         """Whether an offer of EDO is answered."""
@@ -58,4 +60,6 @@ class EdoSwitch:
         policy = security.edo_policy(self.policy)
         if damaged and not security.agrees:
             policy = EdoPolicy.OFF
+        if policy is EdoPolicy.OFF and security.dialect is None:
+            return self._off
         return Edo(policy, active=active, dialect=security.dialect or self.dialect)

@@ -25,14 +25,14 @@ from .events import Closed, Established, Event, Readable, SoftError, TcpError
 from .ip_options import way_back
 from .offload import counted
 from .ports import Application, Door, FlowKey, Home, Shaking
-from .protection import Protection
+from .protection import CLEAR, Protection
 from .run import FIN, RST, SYN, URG, Run
 from .sealer import Sealer
 from .segment import Segment
 from .seqnum import extend
 from .states import State
 from .upgraded import lay as lay_upgraded
-from .variables import LEGACY_SACK_ROOM
+from .variables import LEGACY_SACK_ROOM, NO_DROPS
 
 
 class Flow:
@@ -83,12 +83,12 @@ class Flow:
         self.connection = connection
         self.edo = edo
         self._points = edo.dialect.points
-        self.protection: Protection = Protection()
+        self.protection: Protection = CLEAR
         self.ip_options = connection.config.ip_options if len(key[0]) == 4 else b""
         self.mark(connection.config.ttl, connection.config.dscp)
         self.attempt: Application | None = None
         self.listener: Door | None = None
-        self.drops: Counter[str] = Counter()
+        self.drops: Counter[str] = NO_DROPS
         self.started = started
         self.accept_icmps = accept_icmps
         self.announced = False
@@ -208,6 +208,8 @@ class Flow:
 
     def drop(self, reason: str) -> None:
         """Count one dropped segment."""
+        if self.drops is NO_DROPS:
+            self.drops = Counter()
         self.drops[str(reason)] += 1
         self.stack.note(str(reason))
         if reason == EdoDrop.MALFORMED_OPTION and self.edo.on:

@@ -41,7 +41,7 @@ def settle(tcb: Tcb) -> None:
     base = tcb.base_charge
     total = footprint(tcb)
     if base:
-        total = base + (total - RESERVE if total > RESERVE else 0)
+        total = base + total - RESERVE if total > RESERVE else base
     if total != tcb.charged:
         memory.charge(total - tcb.charged)
         tcb.charged = total

@@ -8,6 +8,7 @@ has changed nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from ao.keys import Key, KeyRing
 from ao.reasons import AoDrop
@@ -84,6 +85,10 @@ class Protection:
 
     def wipe(self) -> None:
         """Forget every secret."""
+
+
+# Of every connection that nothing protects and nothing was to protect; it has no state.
+CLEAR: Final = Protection()
 
 
 def verify(segment: Segment, number: int, key: Key, ao_offset: int, ao_octets: int, dialect: Dialect) -> Verdict:

@@ -16,7 +16,9 @@ from .flight import Flight, Sent
 _RECORD_LIMIT: Final = 1024
 _RECORD_OCTETS: Final = 9
 _DUP_THRESH: Final = 3
-
+# Where nothing is outstanding, as in nearly all connections of a host with many; never added to.
+_NO_RECORDS: Final[list[Sent]] = []
+_NO_STARTS: Final[list[int]] = []
 
 Delivered = tuple[float, int, int, bool]
 
@@ -52,8 +54,8 @@ class Scoreboard:
     )
 
     def __init__(self) -> None:
-        self.records: list[Sent] = []
-        self.starts: list[int] = []
+        self.records = _NO_RECORDS
+        self.starts = _NO_STARTS
         self.sacked = 0
         self.waiting = 0
         self.extra = 0
@@ -71,6 +73,9 @@ class Scoreboard:
         """Record that [start, end), behind all others, was sent for the first time or, after a SYN, ``again``."""
         record = Sent(start, end, now)
         record.resent = again
+        if self.records is _NO_RECORDS:
+            self.records = []
+            self.starts = []
         self.records.append(record)
         self.starts.append(start)
         self.flight.launch(record)
@@ -95,8 +100,12 @@ class Scoreboard:
                 self.starts[0] = ack
             else:
                 self.flight.land(record)
-                del records[0]
-                del self.starts[0]
+                if len(records) == 1:
+                    self.records = _NO_RECORDS
+                    self.starts = _NO_STARTS
+                else:
+                    del records[0]
+                    del self.starts[0]
             return
         self.simple = False
         sent_at = -1.0
@@ -133,8 +142,8 @@ class Scoreboard:
                 break
             count += 1
         if count == len(records):
-            records.clear()
-            self.starts.clear()
+            self.records = _NO_RECORDS
+            self.starts = _NO_STARTS
         elif count:
             del records[:count]
             del self.starts[:count]

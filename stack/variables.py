@@ -235,7 +235,7 @@ class Variables:
         self.rcv_mss = 536
         self.peer_fin = -1
         self.read_closed = False
-        self.incoming = ReceiveBuffer(min(max(64, config.most_receive_buffer >> 9), _MOST_RANGES))
+        self.incoming = ReceiveBuffer(min(_MOST_RANGES, max(64, config.most_receive_buffer >> 9)))
         self.recent: list[int] | None = None
         self.ack_now = False
         self.last_ack_sent = 0

@@ -193,8 +193,8 @@ def test_the_extended_area_is_in_the_mac(cover: bool) -> None:
     at = 20 + found.data_offset + 4
     flipped = bytearray(packet)
     flipped[at] ^= 1
-    drops = attempt.flow.drops  # type: ignore[attr-defined]
     wire.client.receive(Batch([rebuilt(bytes(flipped), 20, b"")]), wire.now)
+    drops = attempt.flow.drops  # type: ignore[attr-defined]
     assert drops["ao_bad_mac"] == 1
     # The border cannot be moved: neither by Header_Length nor by Data Offset.
     length = _extension_at(packet) + 5
