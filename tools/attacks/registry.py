@@ -14,6 +14,9 @@ from ..registry import Registry
 PHASES: Final = ("syn", "established")
 """``syn``: segments with SYN and those sent beside one (no flag at all); ``established``: all others."""
 
+STAGES: Final = ("once", "twice")
+"""``once``: one connection; ``twice``: another one between the same ports came before, and the attacker saw it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -39,7 +42,8 @@ class Attack:
     """An attack: ``make`` returns the box that does it, new for each run, with FORWARD leading to the server.
 
     ``fields`` are those that it can be aimed at, ``phases`` when it can happen, ``on_path`` whether the attacker
-    sees packets or only sends some; ``about`` says what it does.
+    sees packets or only sends some, ``stage`` is one of ``STAGES``; ``about`` says what it does. ``aims(field,
+    phase)`` is false where it cannot be aimed at that.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Attack:
     fields: tuple[str, ...]
     phases: tuple[str, ...]
     on_path: bool
+    stage: str
+    aims: Callable[[str, str], bool]
     make: Callable[[Target], Box]
 
 
@@ -62,20 +68,24 @@ def attack(
     fields: tuple[str, ...] = ("segment",),
     phases: tuple[str, ...] = ("established",),
     on_path: bool = True,
+    stage: str = "once",
+    aims: Callable[[str, str], bool] = lambda field, phase: True,
     about: str = "",
 ) -> Callable[[Maker], Maker]:
     """Register what it decorates, a function of a ``Target`` that returns a Box, as an attack.
 
     ``about`` defaults to the first line of the docstring. Raises ValueError for a name that is taken and for a
-    phase that is none.
+    phase or stage that is none.
     """
+    if stage not in STAGES:
+        raise ValueError(f"attack: stage {stage!r} is not one of {', '.join(STAGES)}")
     for phase in phases:
         if phase not in PHASES:
             raise ValueError(f"attack: phase {phase!r} is not one of {', '.join(PHASES)}")
 
     def register(make: Maker) -> Maker:
         told = about or (make.__doc__ or name).strip().partition("\n")[0]
-        ATTACKS.add(name, Attack(name, told, fields, phases, on_path, make))
+        ATTACKS.add(name, Attack(name, told, fields, phases, on_path, stage, aims, make))
         return make
 
     return register

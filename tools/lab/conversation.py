@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from stack.attempt import Attempt
-from stack.box import Box
+from stack.box import Box, Direction
 from stack.config import TcpConfig
-from stack.events import Closed, SoftError, TcpError
+from stack.events import Closed, SoftError, TcpError, Urgent
 from stack.host import Stack
 from stack.listener import Listener
 from stack.security import Security
@@ -25,21 +26,29 @@ CLIENT_PORT: Final = 50_000
 
 _RATE: Final = 10e6 / 8  # octets a second
 _QUEUE: Final = 1 << 20
+# Until TIME-WAIT is over, seconds.
+_BETWEEN: Final = 100.0
+# What the seed of an earlier connection's octets is more than this one's.
+_BEFORE: Final = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
     """What is said: ``octets`` each way, over a path of ``rtt`` seconds, for ``patience`` seconds at most.
 
-    The client's octets and the server's come from ``seed``, and so does all else that is left to chance.
-    ``config`` is of both ends (None: the stack's default, with a user timeout of 60 s).
+    It ends after ``most_steps`` events too, since some attacks have two ends answer each other for ever. The
+    client's octets and the server's come from ``seed``, and so does all else that is left to chance. ``config`` is
+    of both ends (None: the stack's default, with a user timeout of 60 s). ``before``: an earlier connection between
+    the same ports, with octets of its own, has come and gone before this one.
     """
 
     seed: int
     octets: int = 40_000
     rtt: float = 0.02
     patience: float = 300.0
+    most_steps: int = 20_000
     config: TcpConfig | None = None
+    before: bool = False
 
     @property
     def up(self) -> bytes:
@@ -55,7 +64,7 @@ class Talk:
 class Program:
     """What an application does at one end: it sends everything, ends its direction, and keeps what comes."""
 
-    __slots__ = ("attempt", "closed_at", "eof_at", "error", "expected", "received", "runner", "soft")
+    __slots__ = ("attempt", "closed_at", "eof_at", "error", "expected", "received", "runner", "soft", "urgent")
 
     def __init__(self, runner: SimRunner[Stack], attempt: Attempt, data: bytes, expected: bytes) -> None:
         self.runner = runner
@@ -66,6 +75,7 @@ class Program:
         self.closed_at: float | None = None
         self.error: TcpError | None = None
         self.soft: list[str] = []
+        self.urgent = False
         attempt.owner = self
         attempt.write(data)
         attempt.write_eof()
@@ -78,6 +88,8 @@ class Program:
         while (event := self.attempt.next_event()) is not None:
             if isinstance(event, SoftError):
                 self.soft.append(str(event.error.strerror))
+            elif isinstance(event, Urgent):
+                self.urgent = True
             elif isinstance(event, Closed):
                 self.closed_at, self.error = now, event.error
         while octets := self.attempt.read():
@@ -97,6 +109,13 @@ class Program:
             self.eof_at is not None and len(self.received) < len(self.expected)
         )
 
+    @property
+    def drops(self) -> Counter[str]:
+        """What the connection dropped, by reason."""
+        drops = self.attempt.report()["drops"]
+        assert isinstance(drops, dict)
+        return Counter({str(reason): n for reason, n in drops.items()})
+
     def told(self) -> dict[str, object]:
         """What the application saw, and what of it the connection tells."""
         report = self.attempt.report()
@@ -108,6 +127,8 @@ class Program:
             "error": None if self.error is None else str(self.error.strerror),
             "errno": None if self.error is None else self.error.errno,
         }
+        if self.urgent:
+            found["urgent"] = True
         if self.soft:
             found["soft"] = sorted(set(self.soft))
         for name in (
@@ -131,15 +152,15 @@ class _Acceptor:
 
     def __init__(self, runner: SimRunner[Stack], listener: Listener, talk: Talk) -> None:
         self.programs: list[Program] = []
+        self.talk = talk
         self._runner = runner
         self._listener = listener
-        self._talk = talk
         listener.owner = self
 
     def on_ready(self) -> None:
         """A connection can be accepted."""
         while (attempt := self._listener.accept()) is not None:
-            self.programs.append(Program(self._runner, attempt, self._talk.down, self._talk.up))
+            self.programs.append(Program(self._runner, attempt, self.talk.down, self.talk.up))
 
 
 @dataclass(slots=True)
@@ -183,20 +204,34 @@ def converse(talk: Talk, client: Security, server: Security, boxes: Sequence[Box
     config = talk.config or TcpConfig(user_timeout=60.0)
     here = world.add(Stack([f"{CLIENT}/24"], random=world.octets, config=config), "client")
     there = world.add(Stack([f"{SERVER}/24"], random=world.octets, config=config), "server")
-    half = Delay(talk.rtt / 4)
-    world.link(here, there, RateLimit(_RATE, _QUEUE), half, *boxes, Delay(talk.rtt / 4))
+    # Each end's line is behind its own: what a box in the middle sends takes nobody's place.
+    lines = [RateLimit(_RATE, _QUEUE, only=direction) for direction in Direction]
+    near, far = Delay(talk.rtt / 4), Delay(talk.rtt / 4)
+    world.link(here, there, lines[0], near, *boxes, far, lines[1])
     acceptor = _Acceptor(there, there.stack.listen(PORT, security=server), talk)
-    attempt = here.stack.connect((SERVER, PORT), security=client, now=world.now, local_port=CLIENT_PORT)
-    program = Program(here, attempt, talk.up, talk.down)
 
-    def over() -> bool:
-        ended = program.closed_at is not None
-        return ended and all(one.closed_at is not None for one in acceptor.programs)
+    def speak(talk: Talk) -> Program:
+        acceptor.talk, acceptor.programs = talk, []
+        attempt = here.stack.connect((SERVER, PORT), security=client, now=world.now, local_port=CLIENT_PORT)
+        program = Program(here, attempt, talk.up, talk.down)
+        deadline = world.now + talk.patience
+        last = world.steps + talk.most_steps
+        while not over(program) and world.now < deadline and world.steps < last and world.step():
+            pass
+        return program
 
-    deadline = talk.patience
-    while not over() and world.now < deadline and world.step():
-        pass
-    drops = {**here.stack.drops, **there.stack.drops}
-    for name in drops:
-        drops[name] = here.stack.drops[name] + there.stack.drops[name]
-    return Spoken(min(world.now, talk.patience), over(), program, acceptor.programs, dict(sorted(drops.items())))
+    def over(program: Program) -> bool:
+        return program.closed_at is not None and all(one.closed_at is not None for one in acceptor.programs)
+
+    if talk.before:
+        speak(replace(talk, seed=talk.seed + _BEFORE))
+        world.run(world.now + _BETWEEN)
+    begun = world.now
+    program = speak(talk)
+    done = over(program)
+    seconds = world.now - begun if done else talk.patience
+    # Hosts count what connections drop as well.
+    drops = Counter({str(name): n for name, n in (here.stack.drops + there.stack.drops).items()})
+    for one in (program, *acceptor.programs):
+        drops -= one.drops
+    return Spoken(seconds, done, program, acceptor.programs, dict(sorted(drops.items())))

@@ -8,6 +8,7 @@ from typing import Final, cast
 from .cell import LabError, Matrix
 
 MATRICES: Final[dict[str, tuple[str, str]]] = {
+    "headers": ("tools.lab.headers", "What each protection is worth: every field, by attack, by mode."),
     "space": ("tools.lab.space", "Which options fit where, and what more room for them buys."),
     "cost": ("tools.lab.cost", "Octets, round trips and CPU time of each protection, to begin and to go on."),
     "paths": ("tools.lab.paths", "Every middlebox by every way of carrying options and policy."),

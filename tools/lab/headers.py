@@ -1,0 +1,118 @@
+"""The header-protection matrix: every field and option, by attack, by protection."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache, partial
+from typing import Final
+
+from stack.batch import Octets
+from stack.box import Box, Direction, Emission
+from stack.config import TcpConfig
+from stack.ip import address_octets
+
+from ..attacks.registry import ATTACKS, Attack, Target
+from ..attacks.segments import Parts
+from .cell import Cell, Outcome, Value
+from .conversation import CLIENT, CLIENT_PORT, PORT, SERVER, Spoken, Talk, converse
+from .judging import LEAKED, Wiretap, judge
+from .protections import PROTECTIONS
+
+_REDUCED: Final = ("none", "ao", "ao-enc-dh")
+# Which segment with octets of each direction the path loses, so that there are SACK blocks and retransmissions.
+_LOST: Final = 6
+_READS: Final = "read"
+# Enough for several round trips, retransmissions among them.
+_OCTETS: Final = 24_000
+# With ECN, so that its flags mean something.
+_CONFIG: Final = TcpConfig(ecn="offer", user_timeout=60.0)
+
+
+class _LoseOne:
+    """Loses one segment with octets of each direction, in every run alike."""
+
+    next_deadline: float | None = None  # nothing waits here
+
+    def __init__(self) -> None:
+        self._count = [0, 0]
+
+    def process(self, packets: list[Octets], direction: Direction, now: float) -> list[Emission]:
+        """Let all but one through."""
+        out: list[Emission] = []
+        for packet in packets:
+            parts = Parts.read(packet) if self._count[direction] < _LOST else None
+            if parts is not None and parts.payload:
+                self._count[direction] += 1
+                if self._count[direction] == _LOST:
+                    continue
+            out.append((now, direction, packet))
+        return out
+
+
+class Headers:
+    """``field`` by ``attack`` by ``phase``, for each ``mode``."""
+
+    name = "headers"
+    rows = ("field", "attack", "phase")
+    columns = ("mode",)
+    real = False
+
+    def cells(self, *, reduced: bool, seed: int) -> list[Cell]:
+        """Every attack on every field and phase that it can be aimed at, under every protection or a few."""
+        found: list[dict[str, Value]] = []
+        for attack in ATTACKS.values():
+            for field in attack.fields:
+                for phase in filter(partial(attack.aims, field), attack.phases):
+                    row = {"field": field, "attack": attack.name, "phase": phase}
+                    found += [{**row, "mode": mode} for mode in PROTECTIONS if not reduced or mode in _REDUCED]
+        return [Cell(self.name, parameters, seed) for parameters in found]
+
+    def run(self, cell: Cell) -> Outcome:
+        """Have two programs speak with the attacker between them, and judge what they saw."""
+        field, name, phase, mode = (str(cell.parameters[key]) for key in ("field", "attack", "phase", "mode"))
+        attack, protection = ATTACKS.find(name), PROTECTIONS.find(mode)
+        talk = Talk(cell.seed, _OCTETS, config=_CONFIG, before=attack.stage == "twice")
+        box = attack.make(_target(cell.seed, field, phase, talk.up))
+        wiretap = Wiretap()
+        client, server = protection.make()
+        spoken = converse(talk, client, server, [_LoseOne(), wiretap, box])
+        visible = wiretap.found(talk.up) or wiretap.found(talk.down)
+        outcome = judge(spoken, _base(mode, talk), visible=visible, secret=protection.secret)
+        if name == _READS and visible:
+            outcome.outcome = LEAKED
+        outcome.evidence = {"attack": attack.about, **_acts(attack, box), **outcome.evidence}
+        return outcome
+
+
+def _target(seed: int, field: str, phase: str, secret: bytes) -> Target:
+    return Target(
+        field,
+        phase,
+        random.Random(f"attacker {seed}"),
+        address_octets(CLIENT),
+        CLIENT_PORT,
+        address_octets(SERVER),
+        PORT,
+        secret,
+    )
+
+
+def _acts(attack: Attack, box: Box) -> dict[str, object]:
+    """What the attacker did, as far as his box tells (``acts``)."""
+    acts = getattr(box, "acts", None)
+    found: dict[str, object] = {"on path": attack.on_path, "acts": acts}
+    if acts == 0:
+        found["note"] = "no segment was there to be attacked so"
+    return found
+
+
+@lru_cache(maxsize=256)
+def _base(mode: str, talk: Talk) -> Spoken:
+    """The same conversation without attack."""
+    client, server = PROTECTIONS.find(mode).make()
+    spoken = converse(talk, client, server, [_LoseOne(), Wiretap()])
+    assert spoken.whole, spoken.told()
+    return spoken
+
+
+MATRIX: Final = Headers()
