@@ -11,7 +11,7 @@ from ao.keylog import End
 from ao.sne import SneTracker
 from edo.codepoints import DEFAULT, Dialect
 from edo.walk import walk
-from stack.checksum import checksum, pseudo_header_sum
+from stack.checksum import checksum, ones_complement_sum, pseudo_header_sum
 from stack.ip import Ip
 from stack.protection import kept_spans, locate_ao
 from stack.run import ACK, RST, SYN
@@ -154,6 +154,13 @@ class Signatory:
         for signature in self._keys.other(source, destination, isns, key_id):
             tracker = self._trackers.get((source, destination, signature.isn))
             yield _Way(signature, tracker or SneTracker(signature.isn))
+
+
+def checksum_fits(segment: Segment) -> bool:
+    """Whether the segment came as it was sent, by its checksum."""
+    tcp = segment.tcp
+    total = ones_complement_sum(tcp) + pseudo_header_sum(segment.source, segment.destination, len(tcp))
+    return total % 0xFFFF == 0
 
 
 def write_checksum(tcp: memoryview, ip: Ip, *, signed: bool) -> None:

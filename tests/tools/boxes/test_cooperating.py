@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.stack.handshake.test_agreed import flags_of, has_option, in_clear, re
 from tests.stack.wire import End, Wire, transfer
 from tools.boxes.box_keys import AgreedBoxKeys, BoxKeysError, ConfiguredBoxKeys
 from tools.boxes.cooperating import Cooperating
+from tools.boxes.registry import BoxError, make
 from tun.errors import TunError
 from tun.keylog import BoxKeyLog
 
@@ -378,3 +380,31 @@ def test_a_value_out_of_range_is_told() -> None:
         Cooperating(None, window=-1)
     with pytest.raises(ValueError, match="an MSS of 0 octets"):
         Cooperating(None, mss=0)
+
+
+def test_it_is_made_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "mkt.toml"
+    path.write_text('[[mkt]]\nsend_id = 1\nrecv_id = 2\nsecret = "a secret of the box too"\n')
+    path.chmod(0o600)
+    made = make(f"cooperating:mkt={path},window={WINDOW}", random.Random(1))
+    world = World(tmp_path / "keys", box=made)  # type: ignore[arg-type]
+    ends = world.talk(
+        Security("ao", keys=MktTable([configured(1, 2)])), Security("ao", keys=MktTable([configured(2, 1)]))
+    )
+    for end in ends:
+        assert end.attempt.report()["drops"] == {}
+    assert made.counters()["signed"] > 50
+    with pytest.raises(BoxError, match="keys and mkt: only one of them"):
+        make(f"cooperating:mkt={path},keys={path}", random.Random(1))
+    with pytest.raises(BoxError, match="cannot be read"):
+        make(f"cooperating:mkt={path}.none", random.Random(1))
+
+
+def test_a_damaged_segment_is_not_made_right(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.open(Security(), Security())
+    wire.run(1.0)
+    syn = bytearray(wire.sent[0][2])
+    syn[-1] ^= 1
+    ((_, _, passed),) = Cooperating(None, mss=500).process([bytes(syn)], Direction.FORWARD, 0.0)
+    assert passed == bytes(syn)
