@@ -16,18 +16,15 @@ from ..sim.plot import NoPlots
 from .files import figure_text
 from .plots import plot
 from .tables import Labels, Placed, Table
-from .verdicts import MARKS, ORDER, Level, level_of, word_of
-from .words import Sentence, of_levels, summary
+from .verdicts import LEVEL_TEXTS, MARKS, ORDER, Level, level_of, word_of
+from .words import Sentence, in_short, of_levels, summary
 
-_LEVEL_TEXTS: Final = {
-    Level.GOOD: "as it should be",
-    Level.COSTS: "works, later or otherwise",
-    Level.LIMITED: "not here",
-    Level.FAILS: "fails",
-    Level.WORST: "must not be",
-    Level.FAULT: "the lab itself failed",
-    Level.FIGURE: "a figure",
-    Level.OTHER: "other",
+_ABOUT: Final = {
+    "space-fits": "Which sets of options have room: in 40 octets, behind, beside or after them.",
+    "space-sack": "How soon bursts of 200 segments with losses are repaired over 150 ms, by SACK blocks.",
+    "space-mac": "What a MAC leaves to SACK blocks, and how soon bursts with 20% loss are repaired then.",
+    "space-keys": "What crosses the path until both ends have keys, by the group and by where its shares travel.",
+    "space-telemetry": "Goodput with an option of so many octets in every data segment, over 20 Mbit/s and 20 ms.",
 }
 
 
@@ -88,7 +85,8 @@ def page(tables: Sequence[Table], *, made: datetime, source: str) -> Page:
     )
     html = environment.get_template("report.html.j2").render(
         sections=sections,
-        levels=[(level, MARKS[level], _LEVEL_TEXTS[level]) for level in ORDER if level is not Level.FIGURE],
+        short=[in_short(table) for table in tables],
+        levels=[(level, MARKS[level], LEVEL_TEXTS[level]) for level in ORDER if level is not Level.FIGURE],
         runs=_data(placed),
         count=len(placed),
         versions=sorted({one.run.version for one in placed}),
@@ -101,7 +99,7 @@ def page(tables: Sequence[Table], *, made: datetime, source: str) -> Page:
 
 
 def _section(table: Table, picture: Markup | None) -> Section:
-    about = MATRICES[table.matrix][1] if table.matrix in MATRICES else ""
+    about = _ABOUT.get(table.name) or (MATRICES[table.matrix][1] if table.matrix in MATRICES else "")
     counted = of_levels(table.placed)
     counts: list[tuple[Level, str, int]] = [
         (level, MARKS[level], counted[level]) for level in ORDER if counted[level] and level is not Level.FIGURE
@@ -135,7 +133,7 @@ def _button(one: Placed, longest: float | None) -> Button:
     share = None
     if one.value is not None and longest:
         share = round(100 * max(one.value, 0.0) / longest)
-    figure = "" if one.value is None else f"{one.value:g} {one.unit}".strip()
+    figure = "" if one.value is None else f"{one.value:.4g} {one.unit}".strip()
     word = "" if level is Level.FIGURE and figure else one.run.outcome
     shown = one.run.evidence.get("shown")
     small = [value for name, value in one.rest.items()]

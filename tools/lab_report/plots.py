@@ -16,8 +16,8 @@ FILLS: Final = {
     Level.GOOD: ("#4fae78", ""),
     Level.COSTS: ("#5b9bd5", "//"),
     Level.LIMITED: ("#e0b23c", ".."),
-    Level.FAILS: ("#e07b39", "xx"),
-    Level.WORST: ("#c2274b", "**"),
+    Level.FAILS: ("#e07b39", "\\\\"),
+    Level.WORST: ("#c2274b", "xxx"),
     Level.FAULT: ("#777777", "++"),
     Level.OTHER: ("#aaaaaa", "--"),
     Level.FIGURE: ("#5b9bd5", ""),
@@ -77,9 +77,11 @@ def _shares(table: Table) -> str:
 
 def _lines(table: Table) -> str:
     """A line for each row or column, whichever are fewer, over the others."""
+    figure, grid = new_figure(1, 1, _WIDE, 4.0, together=False)
+    from matplotlib.ticker import LogLocator
+
     by_row = len(table.rows) <= len(table.columns)
     series, points = (table.rows, table.columns) if by_row else (table.columns, table.rows)
-    figure, grid = new_figure(1, 1, _WIDE, 4.0, together=False)
     axes = grid[0, 0]
     values: list[float] = []
     names = [" · ".join(point) for point in points]
@@ -97,6 +99,9 @@ def _lines(table: Table) -> str:
     axes.set_ylabel(next(iter(table.units)))
     if values and min(values) > 0 and max(values) / min(values) > _LOGARITHMIC:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
     else:
         axes.set_ylim(bottom=0)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, labelcolor=_INK)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..lab.cell import text_of
+from ..lab.matrices import MATRICES
 from ..lab.store import Run, Store
 
 # A table with no more than this part of its cells filled is one for each of the first row parameter's values.
@@ -88,10 +89,13 @@ class Table:
 
 
 def tables(store: Store) -> list[Table]:
-    """Every matrix of the file, or the tables that it falls into."""
+    """Every matrix of the file, or the tables that it falls into, in the order of the lab's commands."""
     found: list[Table] = []
     number = 0
-    for name, (row_names, column_names) in store.matrices().items():
+    declared = store.matrices()
+    known = [name for name in MATRICES if name in declared]
+    for name in (*known, *(other for other in declared if other not in known)):
+        row_names, column_names = declared[name]
         whole = Table(name, "", row_names, column_names)
         seen_rows: dict[Labels, None] = {}
         seen_columns: dict[Labels, None] = {}

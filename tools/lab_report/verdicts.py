@@ -33,6 +33,17 @@ MARKS: Final = {
     Level.OTHER: "\N{BULLET}",
 }
 
+LEVEL_TEXTS: Final = {
+    Level.GOOD: "as it should be",
+    Level.COSTS: "later, or by another way",
+    Level.LIMITED: "not here",
+    Level.FAILS: "failed",
+    Level.WORST: "must not be",
+    Level.FAULT: "the lab itself failed",
+    Level.FIGURE: "a figure",
+    Level.OTHER: "other",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .tables import Labels, Placed, Table
-from .verdicts import ORDER, Level, level_of, word_of
+from .verdicts import LEVEL_TEXTS, ORDER, Level, level_of, word_of
 
 _MOST_SENTENCES: Final = 8
 # Figures that differ by less say nothing.
@@ -33,6 +33,20 @@ def summary(table: Table) -> list[Sentence]:
         told = _along_rows(table) if len(table.units) == 1 else _along_columns(table)
         return [*faults, *told]
     return [*faults, *_by_column(table)]
+
+
+def in_short(table: Table) -> Sentence:
+    """One sentence for the whole table."""
+    told = summary(table)
+    if table.of_figures:
+        first = told[0]
+        about = "" if first.about == table.name else f"{first.about}: "
+        return Sentence(table.name, about + first.text, first.level, first.runs)
+    counted = of_levels(table.placed)
+    levels = [level for level in ORDER if counted[level]]
+    text = "; ".join(f"{counted[level]} {LEVEL_TEXTS[level]}" for level in levels)
+    bad = [one for one in table.placed if level_of(one.run.outcome) in (Level.WORST, Level.FAULT)]
+    return Sentence(table.name, f"{_runs(len(table.placed))}: {text}", levels[-1], _examples(bad))
 
 
 def of_levels(placed: Iterable[Placed]) -> Counter[str]:
@@ -74,7 +88,7 @@ def _along_rows(table: Table) -> list[Sentence]:
         if ratio < _WORTH_TELLING:
             continue
         unit = next(iter(table.units))
-        text = f"{low:g} {unit} with {least}, {high:g} {unit} with {most}: {ratio:.1f} times as much"
+        text = f"{low:.4g} {unit} with {least}, {high:.4g} {unit} with {most}: {ratio:.1f} times as much"
         found.append((ratio, Sentence(" · ".join(row), text, Level.FIGURE, (one, other))))
     found.sort(key=lambda pair: -pair[0])
     told = [sentence for _, sentence in found[:_MOST_SENTENCES]]
@@ -93,9 +107,9 @@ def _along_columns(table: Table) -> list[Sentence]:
         (low, least, one), (high, most, other) = min(values)[:3], max(values)[:3]
         unit = table.cells[next(key for key in table.cells if key[1] == column)][0].unit
         first = values[0]
-        text = f"{low:g} {unit} ({least})"
+        text = f"{low:.4g} {unit} ({least})"
         if high > low:
-            text += f" to {high:g} {unit} ({most})"
+            text += f" to {high:.4g} {unit} ({most})"
             if first[0] > 0 and high / first[0] >= _WORTH_TELLING and first[1] != most:
                 text += f", {high / first[0]:.1f} times that of {first[1]}"
         sentences.append(Sentence(" / ".join(column), text, Level.FIGURE, (one, other) if one != other else (one,)))
