@@ -135,13 +135,21 @@ def _button(one: Placed, longest: float | None) -> Button:
         share = round(100 * max(one.value, 0.0) / longest)
     figure = "" if one.value is None else f"{one.value:.4g} {one.unit}".strip()
     word = "" if level is Level.FIGURE and figure else one.run.outcome
-    shown = one.run.evidence.get("shown")
-    small = [value for name, value in one.rest.items()]
-    if isinstance(shown, str):
-        small.append(shown)
-    if one.run.outcome == "measured":
-        small.append("measured")
+    small = [*one.rest.values(), *_told(one)]
     return Button(one.number, level, MARKS[level], word, figure, " · ".join(small), share)
+
+
+def _told(one: Placed) -> list[str]:
+    """What stands small below the word: what the evidence has to say first, without what the word says already."""
+    evidence, outcome = one.run.evidence, one.run.outcome
+    if isinstance(shown := evidence.get("shown"), str):
+        return [shown]
+    if isinstance(what := evidence.get("what"), str):
+        return [what.removeprefix(outcome).strip()]
+    took, usual = evidence.get("seconds"), evidence.get("without attack")
+    if level_of(outcome) is Level.COSTS and isinstance(took, float) and isinstance(usual, float):
+        return [f"{took:.3g} s instead of {usual:.3g} s"]
+    return ["measured"] if outcome == "measured" else []
 
 
 def _data(placed: Sequence[Placed]) -> Markup:
