@@ -8,6 +8,7 @@ and ``asyncio.StreamWriter``, and ``start_tls`` works; what is inside is made wh
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, SupportsIndex
 
@@ -16,6 +17,8 @@ LIMIT: Final = 1 << 16
 ClientConnected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
 # The buffer of every reader that has nothing; never added to.
 _NOTHING: Final = bytearray()
+# Octets from which on what comes is handed to ``read`` as it came, instead of being copied into the buffer.
+_LARGE: Final = 16_384
 
 
 class StreamReader(asyncio.StreamReader):
@@ -32,6 +35,9 @@ class StreamReader(asyncio.StreamReader):
     _waiter: asyncio.Future[None] | None = None
     _exception: BaseException | None = None
     _transport: asyncio.BaseTransport | None = None
+    # What came and is not in the buffer, which is empty then, and how many octets that are.
+    _pieces: deque[bytes] | None = None
+    _held = 0
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         if limit <= 0:
@@ -42,29 +48,77 @@ class StreamReader(asyncio.StreamReader):
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
         """Take ``data`` from the protocol."""
+        large = isinstance(data, bytes) and (len(data) >= _LARGE or self._pieces is not None)
+        if large and data and not self._buffer:
+            self._keep(data)
+            return
         if self._buffer is _NOTHING and data:
             self._buffer = bytearray()
         super().feed_data(data)
+
+    def _keep(self, data: Any) -> None:
+        if self._pieces is None:
+            self._pieces = deque()
+        self._pieces.append(data)
+        self._held += len(data)
+        self._wakeup_waiter()  # type: ignore[attr-defined]  # asyncio's own
+        if self._held > 2 * self._limit and not self._paused and self._transport is not None:
+            assert isinstance(self._transport, asyncio.ReadTransport)
+            try:
+                self._transport.pause_reading()
+            except NotImplementedError:
+                return
+            self._paused = True
+
+    def _gather(self) -> None:
+        """Have in the buffer all that came: what looks for a line or a number of octets looks there."""
+        if self._pieces is not None:
+            self._buffer = bytearray().join(self._pieces)
+            self._pieces = None
+            self._held = 0
+
+    def at_eof(self) -> bool:
+        """Whether everything was read and the end has come."""
+        return self._pieces is None and super().at_eof()
+
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        """As asyncio's."""
+        self._gather()
+        return await super().readuntil(separator)
+
+    async def readexactly(self, n: int) -> bytes:
+        """As asyncio's."""
+        self._gather()
+        return await super().readexactly(n)
 
     async def read(self, n: int = -1) -> bytes:
         """Return at most ``n`` octets as soon as there are any, all until the end where ``n`` is negative."""
         if n <= 0 or self._exception is not None:
             return await super().read(n)
-        if not self._buffer and not self._eof:
+        if not self._buffer and self._pieces is None and not self._eof:
             # Here and not in a coroutine of its own: most connections wait here, and most of the time.
             waiter = self._begin_waiting("read")
             try:
                 await waiter
             finally:
                 self._waiter = None
+        pieces = self._pieces
+        if pieces is not None and len(pieces[0]) > n:
+            self._gather()
+            pieces = None
         buffer = self._buffer
-        if len(buffer) <= n:
+        if pieces is not None:
+            data = pieces.popleft()
+            self._held -= len(data)
+            if not pieces:
+                self._pieces = None
+        elif len(buffer) <= n:
             data = bytes(buffer)
             self._buffer = _NOTHING
         else:
             data = bytes(buffer[:n])
             del buffer[:n]
-        if self._paused and len(self._buffer) <= self._limit:
+        if self._paused and len(self._buffer) + self._held <= self._limit:
             self._resume()
         return data
 
@@ -75,6 +129,7 @@ class StreamReader(asyncio.StreamReader):
             await waiter
         finally:
             self._waiter = None
+        self._gather()
 
     def _begin_waiting(self, func_name: str) -> asyncio.Future[None]:
         if self._waiter is not None:

@@ -185,7 +185,7 @@ class AttemptTransport(asyncio.Transport):
                 return False
             return self._call(protocol.buffer_updated, len(data))
         assert isinstance(protocol, asyncio.Protocol)
-        return self._call(protocol.data_received, attempt.read(READ_SIZE))
+        return self._call(protocol.data_received, attempt.read_some(READ_SIZE))
 
     def _resume_writing(self) -> None:
         if self._protocol_paused and self.get_write_buffer_size() <= self._low:

@@ -13,6 +13,8 @@ from .run import Keystream
 # Pieces shorter than this are gathered, so that a peer's small segments do not cost an object each.
 _SMALL: Final = 512
 _GATHERED: Final = 8192
+# From this size on a piece of its own is better than a copy with others.
+_LARGE: Final = 16_384
 # What objects take beside their octets: a chunk with its places in lists, a range with its edges and its list.
 _CHUNK: Final = 96
 _RANGE: Final = 320
@@ -262,8 +264,15 @@ class ReceiveBuffer:
         self._parts = _NO_PARTS
         self.held = 0
 
-    def read(self, limit: int) -> bytes:
-        """Remove and return up to ``limit`` octets (negative: all) from the readable ones."""
+    def read(self, limit: int, whole: bool = True) -> bytes:
+        """Remove and return up to ``limit`` octets (negative: all) from the readable ones.
+
+        Not ``whole``: fewer than there are, where these need not be copied.
+        """
+        if not whole and self._chunks is not None and not self._offset:
+            first = self._chunks[self._head]
+            if _LARGE <= len(first) <= limit and first.__class__ is bytes:
+                return self._take_first(first)
         if limit < 0 or limit >= self.octets:
             return self._read_all()
         parts: list[bytes | bytearray | memoryview] = []
@@ -287,6 +296,20 @@ class ReceiveBuffer:
             self._head = 0
         self.octets -= len(data)
         return data
+
+    def _take_first(self, first: bytes) -> bytes:
+        chunks = self._chunks
+        assert chunks is not None
+        self.octets -= len(first)
+        chunks[self._head] = b""
+        self._head += 1
+        if not self.octets:
+            self._chunks = None
+            self._head = 0
+        elif self._head > 64 and self._head * 2 > len(chunks):
+            del chunks[: self._head]
+            self._head = 0
+        return first
 
     def peek(self, limit: int) -> bytes:
         """Return, without removing them, up to ``limit`` (>= 0) of the readable octets."""

@@ -201,9 +201,12 @@ class Connection(Tcb):
         if not self.closed_told:
             closing.end_sending(self)
 
-    def read(self, limit: int = -1) -> bytes:
-        """RECEIVE call: up to ``limit`` octets (negative: all) that came in order; empty if there are none."""
-        data = self.incoming.read(limit)
+    def read(self, limit: int = -1, *, whole: bool = True) -> bytes:
+        """RECEIVE call: up to ``limit`` octets (negative: all) that came in order; empty if there are none.
+
+        Not ``whole``: it may be fewer than there are, where that saves a copy.
+        """
+        data = self.incoming.read(limit, whole)
         if data:
             if not self.config.receive_buffer:
                 ledger.measure_reading(self, len(data))

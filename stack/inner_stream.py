@@ -100,7 +100,7 @@ class InnerStream:
             if counting.broken:
                 self._broken()
 
-    def read(self, limit: int = -1) -> bytes:
+    def read(self, limit: int = -1, *, whole: bool = True) -> bytes:
         """As ``Connection.read``."""
         self._pull()
         out: list[memoryview] = []

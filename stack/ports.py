@@ -74,8 +74,8 @@ class Stream(Protocol):
     def queue(self, data: bytes, *, urgent: bool = False, push: bool = True, record: bool = False) -> None:
         """As ``write``, which was allowed."""
 
-    def read(self, limit: int = -1) -> bytes:
-        """Up to ``limit`` octets (negative: all)."""
+    def read(self, limit: int = -1, *, whole: bool = True) -> bytes:
+        """Up to ``limit`` octets (negative: all), not ``whole``: perhaps fewer than there are."""
 
     def peek(self, limit: int) -> bytes:
         """The first octets of what ``read`` would return."""

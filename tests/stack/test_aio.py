@@ -47,6 +47,9 @@ class FakeAttempt:
         del self.incoming[:limit]
         return data
 
+    def read_some(self, limit: int) -> bytes:
+        return self.read(limit)
+
     @property
     def readable(self) -> int:
         return len(self.incoming)

@@ -58,7 +58,7 @@ async def outcome(reading: Coroutine[Any, Any, bytes]) -> object:
         return (type(error).__name__, str(error))
 
 
-async def play(reader: asyncio.StreamReader, seed: int) -> list[object]:
+async def play(reader: asyncio.StreamReader, seed: int, scale: int = 1) -> list[object]:
     """Feed and read at random; readers that would wait are cancelled."""
     chance = random.Random(seed)
     transport = Transport()
@@ -68,14 +68,14 @@ async def play(reader: asyncio.StreamReader, seed: int) -> list[object]:
     for _ in range(60):
         deed = chance.randrange(10)
         if deed < 4 and not ended:
-            reader.feed_data(chance.randbytes(chance.choice((0, 1, 30, 200))).replace(b"\x00", b"\n"))
+            reader.feed_data(chance.randbytes(chance.choice((0, 1, 30, 200 * scale))).replace(b"\x00", b"\n"))
         elif deed == 4 and chance.random() < 0.1:
             ended = True
             reader.feed_eof()
         elif deed == 5 and chance.random() < 0.05:
             reader.set_exception(ConnectionResetError("reset"))
         elif deed == 6:
-            found.append(await outcome(reader.readexactly(chance.randrange(80))))
+            found.append(await outcome(reader.readexactly(chance.randrange(80 * scale))))
         elif deed == 7:
             found.append(await outcome(reader.readline()))
         elif deed == 8:
@@ -88,17 +88,45 @@ async def play(reader: asyncio.StreamReader, seed: int) -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("limit", [50, LIMIT])
-def test_a_reader_does_what_asyncios_does(limit: int) -> None:
+@pytest.mark.parametrize(("limit", "scale"), [(50, 1), (LIMIT, 1), (20_000, 100)])
+def test_a_reader_does_what_asyncios_does(limit: int, scale: int) -> None:
     async def main(loop: asyncio.AbstractEventLoop) -> None:
         kinds: set[object] = set()
         for seed in SEEDS:
-            ours = await play(StreamReader(limit, loop), seed)
-            theirs = await play(asyncio.StreamReader(limit, loop), seed)
+            ours = await play(StreamReader(limit, loop), seed, scale)
+            theirs = await play(asyncio.StreamReader(limit, loop), seed, scale)
             assert ours == theirs, f"seed {seed}"
             kinds |= {item[0] if isinstance(item, tuple) else item for item in ours if item}
         assert {True, False, "waits", "incomplete", "ConnectionResetError"} <= kinds
-        assert limit == LIMIT or {"ValueError", "LimitOverrunError"} <= kinds
+        assert limit != 50 or {"ValueError", "LimitOverrunError"} <= kinds
+
+    run(main)
+
+
+def test_large_pieces_are_handed_over_as_they_came() -> None:
+    async def main(loop: asyncio.AbstractEventLoop) -> None:
+        reader, transport = StreamReader(LIMIT, loop), Transport()
+        reader.set_transport(transport)
+        pieces = [bytes([number]) * 50_000 for number in range(3)]
+        waiting = asyncio.create_task(reader.read(1 << 20))
+        await asyncio.sleep(0)
+        reader.feed_data(pieces[0])
+        assert await waiting is pieces[0]
+        for piece in pieces:
+            reader.feed_data(piece)
+        assert transport.asked == ["pause"]
+        reader.feed_data(b"last")
+        reader.feed_eof()
+        assert not reader.at_eof()
+        assert await reader.read(1 << 20) is pieces[0]
+        assert transport.asked == ["pause"]
+        assert await reader.read(50_000) is pieces[1]
+        assert transport.asked == ["pause", "resume"]
+        # Less than a piece: from here on as any reader.
+        assert await reader.read(49_999) == pieces[2][1:]
+        assert await reader.read(49_999) == b"\x02last"
+        assert reader.at_eof()
+        assert await reader.read(1) == b""
 
     run(main)
 

@@ -446,3 +446,25 @@ def test_transitions_of_figure_5() -> None:
     assert reachable == set(State)
     with pytest.raises(KeyError):
         after(State.TIME_WAIT, Trigger.FIN)
+
+
+def test_a_large_piece_is_read_as_it_came_where_all_need_not_come_together() -> None:
+    chance = random.Random(4)
+    buffer = ReceiveBuffer(100)
+    written = read = b""
+    uncopied = 0
+    for _ in range(400):
+        octets = chance.randbytes(chance.choice((1, 300, 20_000)))
+        buffer.append([memoryview(octets)], len(octets), len(written), None)
+        written += octets
+        while chance.random() < 0.6:
+            before = buffer.octets
+            data = buffer.read(chance.choice((100, 30_000, 1 << 20)), whole=False)
+            read += data
+            uncopied += len(data) == 20_000
+            assert bool(data) == bool(before)
+            assert buffer.octets == before - len(data)
+    read += buffer.read(-1)
+    assert read == written
+    assert uncopied > 20
+    assert buffer.footprint == 0
