@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from . import options
+from . import options, running
 
 if TYPE_CHECKING:
-    from ..lab.cell import Cell, Matrix, Outcome
+    from ..lab.cell import Cell, Matrix, Outcome, RealMatrix
     from ..lab.store import Run, Store
     from ..lab.sweep import Swept
 
@@ -52,9 +51,11 @@ def run(
         matrix = matrices.find(name)
         if real and not matrix.real:
             options.wrong(f"--real: {name} runs in virtual time only")
-        cells = matrix.cells(reduced=reduced, seed=seed)
         if real:
-            cells = [replace(cell, parameters={**cell.parameters, commands.REAL: True}) for cell in cells]
+            running.require_device()
+            cells = cast("RealMatrix", matrix).real_cells(seed=seed)
+        else:
+            cells = matrix.cells(reduced=reduced, seed=seed)
         cells = commands.choose(cells, only)
         with Store(db) as store:
             swept = _sweep(matrix, cells, store, files, again=again or len(cells) == 1, jobs=jobs)

@@ -55,8 +55,8 @@ class Outcome:
 class Matrix(Protocol):
     """Runs that belong together.
 
-    ``rows`` and ``columns`` name the parameters that make those of its table. ``real``: whether a cell with the
-    parameter ``real`` true runs on real packets.
+    ``rows`` and ``columns`` name the parameters that make those of its table. ``real``: whether it has cells that
+    run on real packets; it is a ``RealMatrix`` then.
     """
 
     name: str
@@ -69,3 +69,10 @@ class Matrix(Protocol):
 
     def run(self, cell: Cell) -> Outcome:
         """Run a cell: a function of the cell and of nothing else, called in any process."""
+
+
+class RealMatrix(Matrix, Protocol):
+    """A matrix with cells on real packets, which have the parameter ``real`` true."""
+
+    def real_cells(self, *, seed: int) -> list[Cell]:
+        """Every such cell, each with this seed."""

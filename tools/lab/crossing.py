@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from stack.attempt import Attempt
@@ -13,8 +14,9 @@ from stack.config import TcpConfig
 from stack.events import Closed, TcpError
 from stack.host import Stack
 from stack.listener import Listener
+from stack.runner import Runner
 from stack.security import Security
-from stack.simulator.world import SimRunner, World
+from stack.simulator.world import World
 
 CLIENT: Final = "10.0.0.1"
 SERVER: Final = "10.0.0.2"
@@ -34,24 +36,37 @@ def said(end: str, seed: int) -> bytes:
     return b"".join(TEXT + chance.randbytes(_HALF - len(TEXT)) for _ in range(2))
 
 
-class Speaker:
-    """The program at one end; times are those at which it saw something, seconds."""
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What both programs have to say, by ``seed``, and how long they are silent between, seconds.
 
-    def __init__(self, runner: SimRunner[Stack], attempt: Attempt, own: bytes, expected: bytes) -> None:
+    ``began``: when the talk did, on the runners' clock.
+    """
+
+    seed: int
+    pause: float = _PAUSE
+    began: float = 0.0
+
+
+class Speaker:
+    """The program at one end ("up": the client); times are those at which it saw something, seconds of the talk."""
+
+    def __init__(self, runner: Runner, attempt: Attempt, end: str, talk: Talk) -> None:
         self.attempt = attempt
-        self.expected = expected
+        own, self.expected = said(end, talk.seed), said("down" if end == "up" else "up", talk.seed)
         self.received = bytearray()
         self.error: TcpError | None = None
         self.first_at: float | None = None
         self.eof_at: float | None = None
         self.closed_at: float | None = None
         self._runner = runner
+        self._began = talk.began
         self._rest = own[_HALF:]
         attempt.owner = self
         # Where the connection has failed already, an event says so.
         with contextlib.suppress(TcpError):
             attempt.write(own[:_HALF])
-        runner.call_at(runner.now() + _PAUSE, self._go_on)
+        runner.call_at(runner.now() + talk.pause, self._go_on)
         self.on_ready()
 
     def _go_on(self) -> None:
@@ -62,15 +77,16 @@ class Speaker:
 
     def on_ready(self) -> None:
         """Take what is there."""
+        now = self._runner.now() - self._began
         while (event := self.attempt.next_event()) is not None:
             if isinstance(event, Closed):
-                self.closed_at, self.error = self._runner.now(), event.error
+                self.closed_at, self.error = now, event.error
         while octets := self.attempt.read():
             self.received += octets
             if self.first_at is None:
-                self.first_at = self._runner.now()
+                self.first_at = now
         if self.eof_at is None and self.attempt.eof:
-            self.eof_at = self._runner.now()
+            self.eof_at = now
 
     @property
     def whole(self) -> bool:
@@ -97,21 +113,20 @@ class Speaker:
         return found | {name: report[name] for name in names if report[name]}
 
 
-class _Door:
+class Door:
     """The server: one program for each connection that comes."""
 
-    def __init__(self, runner: SimRunner[Stack], listener: Listener, seed: int) -> None:
+    def __init__(self, runner: Runner, listener: Listener, talk: Talk) -> None:
         self.speakers: list[Speaker] = []
         self._runner = runner
         self._listener = listener
-        self._seed = seed
+        self._talk = talk
         listener.owner = self
 
     def on_ready(self) -> None:
         """A connection can be accepted."""
         while (attempt := self._listener.accept()) is not None:
-            own, expected = said("down", self._seed), said("up", self._seed)
-            self.speakers.append(Speaker(self._runner, attempt, own, expected))
+            self.speakers.append(Speaker(self._runner, attempt, "down", self._talk))
             self._runner.wake()
 
 
@@ -136,6 +151,11 @@ class Crossed:
         return found[-1] if found else None
 
 
+def over(client: Speaker, door: Door) -> bool:
+    """Whether every program has seen the end of its connection."""
+    return all(one.closed_at is not None for one in (client, *door.speakers))
+
+
 def cross(client: Security, server: Security, path: Sequence[Box], seed: int) -> Crossed:
     """Have a client and a server speak across ``path``; equal calls give equal results."""
     world = World(random.Random(f"path {seed}"))
@@ -143,13 +163,14 @@ def cross(client: Security, server: Security, path: Sequence[Box], seed: int) ->
     here = world.add(Stack([f"{CLIENT}/24"], random=world.octets, config=config), "client")
     there = world.add(Stack([f"{SERVER}/24"], random=world.octets, config=config), "server")
     world.link(here, there, *path)
-    door = _Door(there, there.stack.listen(PORT, security=server), seed)
+    talk = Talk(seed)
+    door = Door(there, there.stack.listen(PORT, security=server), talk)
     attempt = here.stack.connect((SERVER, PORT), security=client, now=world.now)
-    speaker = Speaker(here, attempt, said("up", seed), said("down", seed))
+    speaker = Speaker(here, attempt, "up", talk)
     here.wake()
 
     def ended() -> bool:
-        return speaker.closed_at is not None and all(one.closed_at is not None for one in door.speakers)
+        return over(speaker, door)
 
     while not ended() and world.now < _PATIENCE and world.steps < _MOST_STEPS and world.step():
         pass

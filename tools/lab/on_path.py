@@ -13,6 +13,7 @@ _OUTSIDE: Final = "address=192.0.2.1,address6=2001:db8::1"
 PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "none": (),
     "nat": (f"nat:{_OUTSIDE}",),
+    "nat-tracking": ("drop-flagless", "drop-reserved", f"nat:{_OUTSIDE}"),
     "nat-expiring": (f"nat:{_OUTSIDE},expire=20",),
     "nat-expiring-drop": (f"nat:{_OUTSIDE},expire=20,unknown=drop",),
     "nat-expiring-reset": (f"nat:{_OUTSIDE},expire=20,unknown=reset",),

@@ -11,6 +11,7 @@ from stack.simulator.boxes import Delay
 from ..boxes.registry import arranged
 from .carrying import WAYS, Way
 from .cell import Cell, Outcome
+from .commands import REAL
 from .crossing import Crossed, Speaker, cross
 from .on_path import REDUCED, boxes_of, paths
 
@@ -30,7 +31,7 @@ class PathMatrix:
     name = "paths"
     rows = ("box", "near")
     columns = ("way", "policy")
-    real = False
+    real = True
 
     def cells(self, *, reduced: bool, seed: int) -> list[Cell]:
         """All cells; the reduced matrix has some paths, near the server."""
@@ -42,11 +43,24 @@ class PathMatrix:
             for way in WAYS.values()
         ]
 
+    def real_cells(self, *, seed: int) -> list[Cell]:
+        """The kernel's boxes and some of ours, on real packets."""
+        # Loaded only now: what makes namespaces and devices takes its time.
+        from .real import real_cells
+
+        return real_cells(self.name, seed)
+
     def run(self, cell: Cell) -> Outcome:
-        """Have a client and a server speak across the path of a cell, in virtual time."""
+        """Have a client and a server speak across the path of a cell."""
+        box, near = str(cell.parameters["box"]), str(cell.parameters["near"])
         way = WAYS[str(cell.parameters["way"]), str(cell.parameters["policy"])]
-        boxes = boxes_of(str(cell.parameters["box"]), str(cell.parameters["near"]), Random(f"boxes {cell.seed}"))
-        crossed = cross(*way.ends(), arranged(boxes, Delay(_DELAY)), cell.seed)
+        if cell.parameters.get(REAL):
+            from .real import cross_really
+
+            crossed, boxes = cross_really(box, way, cell.seed)
+        else:
+            boxes = boxes_of(box, near, Random(f"boxes {cell.seed}"))
+            crossed = cross(*way.ends(), arranged(boxes, Delay(_DELAY)), cell.seed)
         outcome, found = judged(crossed, way)
         found["client"] = crossed.client.told()
         found["server"] = None if crossed.server is None else crossed.server.told()

@@ -11,6 +11,7 @@ from tun.netns import Namespace
 
 PORT = 8000
 _ORIGINAL_DESTINATION = 80  # SO_ORIGINAL_DST of Linux, at level SOL_IP
+_PATIENCE = 10.0  # seconds
 
 
 class Proxy:
@@ -30,14 +31,15 @@ class Proxy:
 
     def __enter__(self) -> Proxy:
         self._thread.start()
-        assert self._up.wait(10.0), "the proxy did not begin to listen"
+        if not self._up.wait(_PATIENCE):
+            raise TimeoutError("the proxy did not begin to listen")
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._loop is not None
         assert self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10.0)
+        self._thread.join(_PATIENCE)
 
     def _inside(self) -> None:
         self._namespace.call(lambda: asyncio.run(self._run()))
