@@ -64,7 +64,7 @@ def test_a_segment_is_good_and_comes_back_as_it_was(protect: str, mac: str, vnet
         assert header.total_octets == len(ip)
         judge(sends, protect, mac, tcp)
         assert (bytes(tcp[sends.header :]) != PAYLOAD) == ("enc" in protect)
-        found = open_(packet)
+        found = open_(memoryview(packet))
         assert found is not None
         assert (found[0], found[1], bytes(found[2])) == (number * len(PAYLOAD), 7, PAYLOAD)
 
@@ -87,19 +87,19 @@ def test_a_segment_that_was_changed_is_refused(protect: str, mac: str) -> None:
     sends, receives = ways(protect, mac, vnet=True)
     packet = bytearray(sends.seal()(0, 0, PAYLOAD, 0x10))
     packet[-1] ^= 1
-    assert receives.open()(bytes(packet)) is None
+    assert receives.open()(memoryview(packet)) is None
 
 
 def test_what_is_not_of_this_connection_is_none() -> None:
     sends, receives = ways("none", "", vnet=False)
     open_ = receives.open()
-    assert open_(b"\x60" + bytes(40)) is None
+    assert open_(memoryview(b"\x60" + bytes(40))) is None
     packet = bytearray(sends.seal()(0, 0, PAYLOAD, 0x10))
     packet[20] ^= 1
-    assert open_(bytes(packet)) is None
+    assert open_(memoryview(packet)) is None
     damaged = bytearray(sends.seal()(0, 0, PAYLOAD, 0x10))
     damaged[-1] ^= 1
-    assert open_(bytes(damaged)) is None
+    assert open_(memoryview(damaged)) is None
 
 
 def test_the_kernel_cuts_large_segments() -> None:
@@ -176,9 +176,9 @@ def test_handshakes_come_to_their_end_and_the_next_begins(protect: str, mac: str
     seen: list[bytes] = []
     while opener.done < 1:
         seen += sent
-        answers = [answer for packet in sent for answer in acceptor.take(packet)]
+        answers = [answer for packet in sent for answer in acceptor.take(memoryview(packet))]
         seen += answers
-        sent = [packet for answer in answers for packet in opener.take(answer)]
+        sent = [packet for answer in answers for packet in opener.take(memoryview(answer))]
     assert (opener.done, acceptor.done) == (1, 1)
     assert len(seen) == packets
     # The next one's SYN, with another port.
@@ -199,7 +199,7 @@ def test_macs_of_a_handshake_are_those_of_the_stack() -> None:
         Opener(SOURCE, DESTINATION, "ao", mac, vnet=False),
         Acceptor(DESTINATION, SOURCE, "ao", mac, vnet=False),
     )
-    (answer,) = acceptor.take(opener.begin()[0])
+    (answer,) = acceptor.take(memoryview(opener.begin()[0]))
     tcp = memoryview(answer)[20:]
     port = int.from_bytes(tcp[2:4])
     isns = bare_handshakes._PEER_ISN, bare_handshakes._ISN
@@ -208,5 +208,5 @@ def test_macs_of_a_handshake_are_those_of_the_stack() -> None:
     assert SegmentMac(prepared, 12, acceptor.own, acceptor.peer).verify(0, tcp, tcp[12] >> 4 << 2, 20)
     changed = bytearray(answer)
     changed[-1] ^= 1
-    assert opener.take(bytes(changed)) == []
-    assert len(opener.take(answer)) == 1
+    assert opener.take(memoryview(changed)) == []
+    assert len(opener.take(memoryview(answer))) == 1

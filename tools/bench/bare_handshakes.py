@@ -27,13 +27,12 @@ from ao.kdf import hkdf_expand, hkdf_extract
 from ao.macs import MACS
 from ao.traffic_keys import context
 
-from .bare import BATCH, device
+from .bare import BATCH, device, room
 
 _UNDER_WAY: Final = 64
 _PORT: Final = 5001
 _FIRST, _LAST = 10_000, 60_000
 _SECRET: Final = b"a secret that both ends have"
-_LARGEST: Final = 65_535
 # An acceptor is done when for so long nothing has come; an opener begins anew when nothing comes back, seconds.
 _SILENCE: Final = 0.5
 _STALL: Final = 0.1
@@ -157,9 +156,9 @@ class Opener(Side):
             packets.append(self.packet(ports, _SYN, private.public_key().public_bytes_raw() + _MESSAGE, None))
         return packets
 
-    def take(self, packet: bytes) -> list[bytes]:
+    def take(self, packet: memoryview) -> list[bytes]:
         """Take what has come."""
-        tcp = memoryview(packet)[self.offset :]
+        tcp = packet[self.offset :]
         port, flags = int.from_bytes(tcp[2:4]), tcp[13]
         if port not in self._keys:
             return []
@@ -193,9 +192,9 @@ class Acceptor(Side):
         self._keys: dict[int, Keys | None] = {}
         self.done = 0
 
-    def take(self, packet: bytes) -> list[bytes]:
+    def take(self, packet: memoryview) -> list[bytes]:
         """Take what has come."""
-        tcp = memoryview(packet)[self.offset :]
+        tcp = packet[self.offset :]
         if int.from_bytes(tcp[2:4]) != _PORT:
             return []
         port, flags = int.from_bytes(tcp[:2]), tcp[13]
@@ -233,15 +232,15 @@ class Acceptor(Side):
         return [self.packet(ports, _SYN | _ACK, b"", keys)]
 
 
-def _exchange(descriptor: int, side: Opener | Acceptor) -> bool:
+def _exchange(descriptor: int, side: Opener | Acceptor, memory: memoryview) -> bool:
     """Take a batch and send what it draws; whether there was any."""
     some = False
     try:
         for _ in range(BATCH):
-            packet = os.read(descriptor, _LARGEST)
+            octets = os.readv(descriptor, (memory,))
             some = True
-            if len(packet) >= side.offset + 20:
-                for answer in side.take(packet):
+            if octets >= side.offset + 20:
+                for answer in side.take(memory[:octets]):
                     os.write(descriptor, answer)
     except BlockingIOError:
         pass
@@ -253,7 +252,7 @@ def open_(job: dict[str, Any], _: Callable[[], None]) -> dict[str, Any]:
     descriptor, vnet = device(job["host"], job["mtu"])
     own = job["own"].partition("/")[0]
     side = Opener(own, job["address"], job["protect"], job["mac"], vnet=vnet)
-    waits = select.poll()
+    waits, memory = select.poll(), room()
     waits.register(descriptor, select.POLLIN)
     end, cpu = time.monotonic() + job["seconds"], time.process_time()
     lost = 0
@@ -268,7 +267,7 @@ def open_(job: dict[str, Any], _: Callable[[], None]) -> dict[str, Any]:
         if not waits.poll(1000 * _STALL):
             lost += 1
             begin()
-        _exchange(descriptor, side)
+        _exchange(descriptor, side, memory)
     os.close(descriptor)
     return {"handshakes": side.done, "cpu": time.process_time() - cpu, "failed": lost}
 
@@ -278,12 +277,12 @@ def accept(job: dict[str, Any], ready: Callable[[], None]) -> dict[str, Any]:
     descriptor, vnet = device(job["host"], job["mtu"])
     own = job["own"].partition("/")[0]
     side = Acceptor(own, job["peer"], job["protect"], job["mac"], vnet=vnet)
-    waits = select.poll()
+    waits, memory = select.poll(), room()
     waits.register(descriptor, select.POLLIN)
     began = last = time.process_time()
     ready()
     while waits.poll(1000 * _SILENCE) or not side.done:
-        if _exchange(descriptor, side):
+        if _exchange(descriptor, side, memory):
             last = time.process_time()
     os.close(descriptor)
     return {"handshakes": side.done, "cpu": last - began, "failed": 0}
