@@ -90,8 +90,9 @@ def test_what_stands_beside_ours() -> None:
         assert isinstance(base, Transfer)
         assert (base.sends, base.receives, base.congestion) == (KERNEL, KERNEL, ours.congestion)
         assert (base.protect, base.offloads) == (("none", False) if ours.protect == "none" else ("md5", True))
-        if ours.sends == ours.receives:
-            assert bare == replace(ours, sends=BARE, receives=BARE)
+        if ours.sends == ours.receives or ours.protect == "none":
+            ends = {"sends": ours.sends, "receives": ours.receives}
+            assert bare == replace(ours, **{name: BARE for name, kind in ends.items() if kind == STACK})
         else:
             assert bare is None
         # Neighbours in time: the base before ours, the bare loop behind it.
@@ -395,6 +396,7 @@ def test_handshakes_are_named_by_what_is_counted() -> None:
     assert Openings(KERNEL, STACK, "accepted").name == "handshakes accepted, none"
     assert Transfer(KERNEL, KERNEL, "md5").name == "kernel TCP-MD5"
     assert Transfer(BARE, BARE, "ao").name == "bare loop, ao, aes-128-cmac-96"
+    assert Transfer(KERNEL, BARE).name == "bare loop, kernel to bare, none"
 
 
 # --- the profile ---------------------------------------------------------------------------------------------

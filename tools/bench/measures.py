@@ -156,8 +156,9 @@ class Transfer:
 
     @property
     def name(self) -> str:
-        if self.sends == BARE:
-            return f"bare loop, {_mode(self)}"
+        if BARE in (self.sends, self.receives):
+            ends = "" if self.sends == self.receives else f"{self.sends} to {self.receives}, "
+            return f"bare loop, {ends}{_mode(self)}"
         ends = f"{self.sends} to {self.receives}"
         if self.sends == self.receives == KERNEL:
             return {"none": ends, "md5": "kernel TCP-MD5", "tls": "TLS 1.3 over kernel TCP"}[self.protect] + (
@@ -180,20 +181,22 @@ class Transfer:
         (sender, sends_at), (receiver, receives_at) = _jobs(place, self.sends, self.receives, **more)
         patience = place.seconds + _GRACE
         with ExitStack() as workers:
-            receiving = place.start(
-                _module(self.receives) + ":receive", receiver, receives_at, f"{self.name}: receiver"
-            )
+            sends, receives = _modules(self.sends, self.receives)
+            receiving = place.start(receives + ":receive", receiver, receives_at, f"{self.name}: receiver")
             workers.enter_context(receiving)
             receiving.ready()
-            sending = place.start(_module(self.sends) + ":send", sender, sends_at, f"{self.name}: sender")
+            sending = place.start(sends + ":send", sender, sends_at, f"{self.name}: sender")
             workers.enter_context(sending)
             sent = Result.read(sending.result(patience))
             result = Result.read(receiving.result(patience))
         return Figure(result.gigabits, sent.dropped + result.dropped)
 
 
-def _module(kind: str) -> str:
-    return "bare" if kind == BARE else f"ends.{kind}"
+def _modules(sends: str, receives: str) -> tuple[str, str]:
+    """Where the functions of both ends are."""
+    bare = "bare" if sends == receives else "bare_kernel"
+    first, second = (bare if kind == BARE else f"ends.{kind}" for kind in (sends, receives))
+    return first, second
 
 
 def _mode(one: Transfer | Openings) -> str:

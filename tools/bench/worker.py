@@ -20,7 +20,7 @@ from tun.netns import enter, open_namespace
 
 from .nursery import ENDED, ERROR, READY, RESULT
 
-ENDS: Final = ("bare", "bare_handshakes", "ends.kernel", "ends.stack", "ends.opening")
+ENDS: Final = ("bare", "bare_handshakes", "bare_kernel", "ends.kernel", "ends.stack", "ends.opening")
 Function = Callable[[dict[str, Any], Callable[[], None]], dict[str, Any]]
 
 

@@ -85,7 +85,10 @@ def transfers(mtu: int, fastest: str) -> list[Work]:
 
     def add(sends: str, receives: str, protect: str, base: Transfer, mac: str = MAC) -> None:
         ours = Transfer(sends, receives, protect, mac)
-        bare = Transfer(BARE, BARE, protect, mac) if sends == receives else None
+        bare = None
+        if sends == receives or protect == "none":
+            first, second = (BARE if kind == STACK else kind for kind in (sends, receives))
+            bare = Transfer(first, second, protect, mac)
         rows.append(Work(ours.name, mtu, GIGABITS, GOODPUT, ours, base, bare))
 
     for sends, receives in ((KERNEL, STACK), (STACK, KERNEL), (STACK, STACK)):
