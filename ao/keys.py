@@ -244,12 +244,13 @@ def configured_key(mkt: Mkt, pair: SocketPair, local_isn: int, remote_isn: int, 
     there = _Direction(pair, local_isn, remote_isn, mkt.zero_local, mkt.zero_remote)
     here = _Direction(pair.reverse, remote_isn, local_isn, mkt.zero_remote, mkt.zero_local)
     cipher = None if mkt.encrypt is None else CIPHERS_BY_NAME[mkt.encrypt]
+    master = mkt.algorithm.condensed(mkt.secret)
     return Key(
         mkt.send_id,
         mkt.recv_id,
         mkt.option_mac_octets,
-        there.mac(mkt.algorithm, mkt.option_mac_octets, mkt.secret, mkt.cover_options),
-        here.mac(mkt.algorithm, mkt.option_mac_octets, mkt.secret, mkt.cover_options),
+        there.mac(mkt.algorithm, mkt.option_mac_octets, master, mkt.cover_options),
+        here.mac(mkt.algorithm, mkt.option_mac_octets, master, mkt.cover_options),
         None if cipher is None else there.cipher(cipher, mkt.secret),
         None if cipher is None else here.cipher(cipher, mkt.secret),
         mkt.cover_options,
@@ -280,12 +281,13 @@ def agreed_key(
     cover_options = not flags & Flag.OPTIONS_OUTSIDE
     there = _Direction(pair, local_isn, remote_isn, zero, zero)
     here = _Direction(pair.reverse, remote_isn, local_isn, zero, zero)
+    master = mac.condensed(schedule.ao)
     return Key(
         generation,
         generation,
         mac.mac_octets,
-        there.mac(mac, mac.mac_octets, schedule.ao, cover_options),
-        here.mac(mac, mac.mac_octets, schedule.ao, cover_options),
+        there.mac(mac, mac.mac_octets, master, cover_options),
+        here.mac(mac, mac.mac_octets, master, cover_options),
         None if cipher is None else there.cipher(cipher, schedule.enc),
         None if cipher is None else here.cipher(cipher, schedule.enc),
         cover_options,

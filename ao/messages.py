@@ -1,7 +1,8 @@
 """The messages of key agreement (profile.md §4), each declared once.
 
 The declarations are the authority for building and parsing: bounded, nothing left over. What they accept can still
-be unacceptable; that is for ``ao.agreement`` to judge.
+be unacceptable; that is for ``ao.agreement`` to judge. Hellos and answers, which every handshake has, go by
+``ao.fast`` where nothing is wrong with them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from construct import (
 )
 from construct import GreedyBytes as Rest
 
+from .fast import read_answer, read_hello, write_answer, write_hello
 from .suite import Suite
 
 VERSION: Final = 1
@@ -152,6 +154,20 @@ class Hello:
 
     def encode(self) -> bytes:
         """Return the message's octets; raises ValueError for fields out of range."""
+        octets = write_hello(
+            self.version,
+            self.flags,
+            self.random,
+            self.isn,
+            self.eno,
+            self.suites,
+            self.groups,
+            self.group,
+            self.share,
+            self.tickets,
+        )
+        if octets is not None and len(octets) <= MAX_OCTETS:
+            return octets
         return _build(
             _HELLO,
             version=self.version,
@@ -188,6 +204,19 @@ class Answer:
 
     def encode(self) -> bytes:
         """Return the message's octets; raises ValueError for fields out of range."""
+        octets = write_answer(
+            self.version,
+            self.flags,
+            self.random,
+            self.isn,
+            self.eno,
+            self.suite,
+            self.group,
+            self.share,
+            self.ticket_index,
+        )
+        if octets is not None and len(octets) <= MAX_OCTETS:
+            return octets
         return _build(
             _ANSWER,
             version=self.version,
@@ -318,6 +347,14 @@ def decode(kind: int, octets: bytes) -> Message:
         raise MalformedMessage(f"message kind {kind} is not known")
     if len(octets) > MAX_OCTETS:
         raise MalformedMessage(f"message of {len(octets)} octets, more than {MAX_OCTETS}")
+    if declared[0] is _HELLO:
+        hello = read_hello(octets)
+        if hello is not None:
+            return Hello(*hello)
+    elif declared[0] is _ANSWER:
+        answer = read_answer(octets)
+        if answer is not None:
+            return Answer(*answer)
     declaration, make = declared
     try:
         return make(declaration.parse(octets))

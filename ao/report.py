@@ -7,6 +7,7 @@ from typing import Final
 
 from construct import Bytes, Const, ConstructError, IfThenElse, Int8ub, Int16ub, OneOf, Struct, Terminated, this
 
+from .fast import read_report, write_report
 from .messages import VERSION, MalformedMessage
 
 HAVE: Final = 0x01
@@ -52,15 +53,22 @@ class Report:
     def encode(self) -> bytes:
         """Return the message's octets; raises ValueError for fields out of range."""
         unseen = self.options is None
+        tcp_flags, ecn = (0, 0) if unseen else (self.tcp_flags, self.ecn)
+        ttl, window = (0, 0) if unseen else (self.ttl, self.window)
+        written = write_report(
+            VERSION, self.flags, self.source, self.port, tcp_flags, ecn, ttl, window, self.options
+        )
+        if written is not None:
+            return written
         fields = {
             "flags": self.flags,
             "family": 4 if len(self.source) == 4 else 6,
             "source": self.source,
             "port": self.port,
-            "tcp_flags": 0 if unseen else self.tcp_flags,
-            "ecn": 0 if unseen else self.ecn,
-            "ttl": 0 if unseen else self.ttl,
-            "window": 0 if unseen else self.window,
+            "tcp_flags": tcp_flags,
+            "ecn": ecn,
+            "ttl": ttl,
+            "window": window,
             "nopt": _NOT_SEEN if self.options is None else len(self.options),
             "options": self.options or b"",
         }
@@ -73,6 +81,9 @@ class Report:
     @classmethod
     def decode(cls, octets: bytes) -> Report:
         """Return the report that ``octets`` are; raises MalformedMessage, and nothing else."""
+        read = read_report(octets, VERSION)
+        if read is not None:
+            return cls(read[0] & (HAVE | HAVE_CONFIRMED), *read[1:])
         try:
             fields = _REPORT.parse(octets)
         except ConstructError as error:

@@ -29,9 +29,6 @@ class WipedContext:
     def update(self, data: Octets, /) -> NoReturn:
         self._refuse()
 
-    def update_into(self, data: Octets, buffer: bytearray, /) -> NoReturn:
-        self._refuse()
-
     def finalize(self) -> NoReturn:
         self._refuse()
 

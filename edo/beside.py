@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edo.area import MOST_INSIDE, encoded
 from edo.codepoints import Dialect
-from edo.layout import MOST_INSIDE, NoRoom, encoded, fit_syn
+from edo.layout import NoRoom, fit_syn
 from edo.options import Options
 from edo.plan import Form
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from edo.codepoints import POINTS, CodePoints
 from edo.options import Options
@@ -75,7 +76,13 @@ _ILL_FORMED = Eno(0, (), ok=False)
 
 def parse(octets: bytes, points: CodePoints = POINTS) -> Eno:
     """Parse a whole SYN-form option (RFC 8547 §4.1, §4.2, §4.4); never raises."""
-    if len(octets) < 2 or octets[0] != points.eno or octets[1] != len(octets):
+    return _parse(octets, points.eno)
+
+
+# Each handshake reads the two options several times, and nearly all hosts send the same ones.
+@lru_cache(maxsize=64)
+def _parse(octets: bytes, kind: int) -> Eno:
+    if len(octets) < 2 or octets[0] != kind or octets[1] != len(octets):
         return _ILL_FORMED
     global_bits = -1
     teps: list[tuple[int, bytes | None]] = []

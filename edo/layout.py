@@ -7,28 +7,33 @@ may.
 
 from __future__ import annotations
 
-from struct import Struct
-
-from edo.codepoints import DEFAULT, MSS, SACK, SACK_PERMITTED, TIMESTAMPS, WSCALE, Dialect, OptionOrder
-from edo.fastopen import option as fast_open_option
+from edo.area import (
+    MOST_INSIDE,
+    NOP,
+    VALUES,
+    area_of,
+    fast_open,
+    head_of,
+    mss,
+    mss_is_odd,
+    padded,
+    sack,
+    signature_of,
+)
+from edo.codepoints import DEFAULT, TIMESTAMPS, Dialect, OptionOrder
+from edo.fast import read_options
 from edo.messages import encode
 from edo.options import Options
 from edo.orders import syn_area
 from edo.plan import Form, Plan
-from edo.syneos import option as syn_eos_option
+from edo.walk import walk
 
 HEADER = 20
-MOST_INSIDE = 40
 MSS_OCTETS = 4
 # Kind, Length and key ids of TCP-AO, octets; its MAC follows.
 AO_HEAD = 4
 MOST_BLOCKS = 31
 MOST_HEADER = 0xFFFC
-MD5_OCTETS = 18
-NOP = b"\x01"
-
-_TIMESTAMPS = Struct(">BBII").pack
-_VALUES = Struct(">II").pack
 
 
 class NoRoom(ValueError):
@@ -80,11 +85,28 @@ def lay_out(
         shape = (dialect, ao_octets, key_ids, form, options.ts_val is None, md5)
         template = _TEMPLATES.get(shape) or _keep_template(shape, extension)
         return template.plan(options.ts_val, options.ts_ecr)
+    if syn and not riders and not options.sack and not options.ke and options.fast_open is None:
+        return _syn(options, ao_octets, key_ids, extension, behind, dialect, md5)
+    return _laid_out(options, ao_octets, key_ids, extension, behind, riders, dialect, syn, md5)
+
+
+def _laid_out(
+    options: Options,
+    ao_octets: int,
+    key_ids: tuple[int, int],
+    extension: Form | None,
+    behind: bool,
+    riders: tuple[bytes, ...],
+    dialect: Dialect,
+    syn: bool,
+    md5: bool,
+) -> Plan:
+    """What ``lay_out`` says, from the beginning."""
     _check(options, ao_octets, extension, syn, md5)
     if options.ke:
         riders = tuple(encode(fragment, dialect.points) for fragment in options.ke) + riders
     behind = behind and extension is not None
-    signature = _signature(ao_octets, key_ids, md5, dialect)
+    signature = signature_of(ao_octets, key_ids, md5, dialect)
     if syn:
         kept = () if behind else riders
         options = fit_syn(options, ao_octets=len(signature), extension=extension, riders=kept, dialect=dialect)
@@ -124,12 +146,12 @@ def fit_syn(
     wscale = 0 if options.wscale is None else 3
     sack_permitted = 2 if options.sack_permitted else 0
     timestamps = 0 if options.ts_val is None else 10
-    fast_open = _fast_open(options, dialect)
+    cookie = fast_open(options, dialect)
     user_timeout = 0 if options.user_timeout is None else 4
     needed = fixed + wscale + sack_permitted + timestamps
-    if needed + len(fast_open) + user_timeout <= MOST_INSIDE:
+    if needed + len(cookie) + user_timeout <= MOST_INSIDE:
         return options
-    if needed + len(fast_open) <= MOST_INSIDE:
+    if needed + len(cookie) <= MOST_INSIDE:
         return _without(options, user_timeout=True)
     options = _without(options, user_timeout=True, fast_open=True)
     if needed <= MOST_INSIDE:
@@ -167,12 +189,6 @@ def _without(options: Options, *, user_timeout: bool = False, fast_open: bool = 
     )
 
 
-def _fast_open(options: Options, dialect: Dialect) -> bytes:
-    if options.fast_open is None:
-        return b""
-    return fast_open_option(options.fast_open, options.fast_open_experimental, dialect.points)
-
-
 def _check(options: Options, ao_octets: int, extension: Form | None, syn: bool, md5: bool) -> None:
     if md5 and (ao_octets or extension is not None or options.edo_supported):
         raise LayoutError("TCP-MD5 stands beside neither TCP-AO nor EDO")
@@ -208,25 +224,25 @@ def _lay_out(
         if len(foreign) <= MOST_INSIDE:
             octets = HEADER + len(foreign)
             return Plan(foreign, octets, ao_offset=ao_offset, ao_octets=ao_octets, mac_offset=mac_offset)
-    head = _head(options, signature, dialect)
+    head = head_of(options, signature, dialect)
     inside = list(head) if behind else [*head, *riders]
     ends = _end_octets(options, extension, dialect)
     left = MOST_INSIDE - sum(map(len, inside)) - ends
-    if left > 0 and syn and _mss_is_odd(inside):
-        inside.insert(inside.index(_mss(options)), NOP)
+    if left > 0 and syn and mss_is_odd(inside):
+        inside.insert(inside.index(mss(options)), NOP)
         left -= 1
     if left < 0:
         raise NoRoom(f"the options need {MOST_INSIDE - left} octets inside Data Offset, there are {MOST_INSIDE}")
     extended = b""
     if behind:
-        sack = _sack(options, MOST_BLOCKS)
-        if sack and dialect.order is not OptionOrder.OWN:
-            sack = 2 * NOP + sack
-        extended = _padded(b"".join((sack, *riders)))
+        blocks = sack(options, MOST_BLOCKS)
+        if blocks and dialect.order is not OptionOrder.OWN:
+            blocks = 2 * NOP + blocks
+        extended = padded(b"".join((blocks, *riders)))
     else:
-        inside.insert(len(head), _sack(options, (left - 2) // 8))
-    area, at = _area(inside, ends, extension, aligned=not (syn or ends))
-    data_offset = HEADER + len(_padded(area + bytes(ends)))
+        inside.insert(len(head), sack(options, (left - 2) // 8))
+    area, at = area_of(inside, ends, extension, aligned=not (syn or ends))
+    data_offset = HEADER + len(padded(area + bytes(ends)))
     header_octets = data_offset + len(extended)
     if header_octets > MOST_HEADER:
         raise NoRoom(f"a header has {MOST_HEADER} octets at most, not {header_octets}")
@@ -235,7 +251,7 @@ def _lay_out(
     elif ends:
         area += dialect.supported()
     return Plan(
-        _padded(area) + extended,
+        padded(area) + extended,
         data_offset,
         ao_offset=ao_offset,
         ao_octets=ao_octets,
@@ -244,91 +260,6 @@ def _lay_out(
         extension_octets=0 if extension is None else ends,
         segment_length_offset=HEADER + at + ends - 2 if extension is Form.LONG else -1,
     )
-
-
-def _mss(options: Options) -> bytes:
-    """The whole MSS option, or nothing."""
-    return b"" if options.mss is None else bytes((MSS, 4)) + options.mss.to_bytes(2)
-
-
-def _mss_is_odd(inside: list[bytes]) -> bool:
-    """Whether MSS would stand at an odd offset: Linux's rules that lower it get the checksum wrong there."""
-    at = 0
-    for option in inside:
-        if option[:1] == bytes((MSS,)):
-            return bool(at & 1)
-        at += len(option)
-    return False
-
-
-def _head(options: Options, signature: bytes, dialect: Dialect) -> list[bytes]:
-    """The options that always stand inside Data Offset, in their order."""
-    head = []
-    if signature:
-        head.append(signature)
-    if options.eno is not None:
-        head.append(options.eno)
-    if options.mss is not None:
-        head.append(_mss(options))
-    if options.wscale is not None:
-        head.append(bytes((WSCALE, 3, options.wscale)))
-    if options.sack_permitted:
-        head.append(bytes((SACK_PERMITTED, 2)))
-    if options.ts_val is not None:
-        head.append(_TIMESTAMPS(TIMESTAMPS, 10, options.ts_val, options.ts_ecr))
-    if options.user_timeout is not None:
-        head.append(bytes((dialect.points.user_timeout, 4)) + options.user_timeout.to_bytes(2))
-    if options.fast_open is not None:
-        head.append(_fast_open(options, dialect))
-    if options.syn_eos:
-        head.append(syn_eos_option(dialect.points))
-    return head
-
-
-def encoded(options: Options, dialect: Dialect) -> tuple[bytes, ...]:
-    """MSS, window scale, SACK-permitted, timestamps, ENO, user timeout, Fast Open and SYN-EOS as whole options."""
-    return tuple(_head(options, b"", dialect))
-
-
-def _signature(ao_octets: int, key_ids: tuple[int, int], md5: bool, dialect: Dialect) -> bytes:
-    """A TCP-AO option whose MAC is zero, or a TCP-MD5 option whose digest is; nothing for neither."""
-    if md5:
-        return bytes((dialect.points.md5, MD5_OCTETS)) + bytes(MD5_OCTETS - 2)
-    if not ao_octets:
-        return b""
-    return bytes((dialect.points.ao, ao_octets, *key_ids)) + bytes(ao_octets - 4)
-
-
-def _sack(options: Options, most: int) -> bytes:
-    blocks = options.sack[: max(most, 0)]
-    if not blocks:
-        return b""
-    return bytes((SACK, 2 + 8 * len(blocks))) + b"".join(_VALUES(left, right) for left, right in blocks)
-
-
-def _area(inside: list[bytes], ends: int, extension: Form | None, *, aligned: bool) -> tuple[bytes, int]:
-    """Join the options, with NOPs where a boundary is wanted and there is room; (octets, offset of their end).
-
-    EDO's option stands on a 32-bit boundary, Supported so that nothing follows it (draft-ietf-tcpm-tcp-edo §5).
-    Without one (``aligned``) the values of timestamps and SACK do (RFC 7323 Appendix A).
-    """
-    plain = b"".join(inside)
-    area = plain
-    if aligned:
-        area = b""
-        for option in inside:
-            if option and option[0] in {TIMESTAMPS, SACK}:
-                area += NOP * ((2 - len(area)) % 4)
-            area += option
-    elif ends:
-        area += NOP * (-len(area) % 4 if extension is not None else -(len(area) + ends) % 4)
-    if len(area) + ends > MOST_INSIDE:
-        area = plain
-    return area, len(area)
-
-
-def _padded(octets: bytes) -> bytes:
-    return octets + NOP * (-len(octets) % 4)
 
 
 class _Template:
@@ -345,9 +276,9 @@ class _Template:
 
     def plan(self, ts_val: int | None, ts_ecr: int) -> Plan:
         """The plan with these timestamps; the last one again where they are the same or there are none."""
-        if ts_val is None or (ts_val == self._ts_val and ts_ecr == self._ts_ecr):
+        if self._ts_val is None or ts_val is None or (ts_val == self._ts_val and ts_ecr == self._ts_ecr):
             return self._last
-        plan = self._last.with_octets(self._before + _VALUES(ts_val, ts_ecr) + self._after)
+        plan = self._last.with_octets(self._before + VALUES(ts_val, ts_ecr) + self._after)
         self._last = plan
         self._ts_val = ts_val
         self._ts_ecr = ts_ecr
@@ -357,14 +288,70 @@ class _Template:
 _Shape = tuple[Dialect, int, tuple[int, int], int, bool, bool]
 
 _TEMPLATES: dict[_Shape, _Template] = {}
+_SYN_TEMPLATES: dict[tuple[object, ...], _Template] = {}
 _MOST_TEMPLATES = 256
+
+
+def _syn(
+    options: Options,
+    ao_octets: int,
+    key_ids: tuple[int, int],
+    extension: Form | None,
+    behind: bool,
+    dialect: Dialect,
+    md5: bool,
+) -> Plan:
+    """The plan of a SYN without riders, by the template of its shape: one host's SYNs differ in timestamps only."""
+    shape = (
+        dialect,
+        ao_octets,
+        key_ids,
+        0 if extension is None else 1 if extension is Form.SHORT else 2,
+        behind,
+        md5,
+        options.mss,
+        options.wscale,
+        options.sack_permitted,
+        options.ts_val is None,
+        options.eno,
+        options.edo_supported,
+        options.syn_eos,
+        options.user_timeout,
+    )
+    template = _SYN_TEMPLATES.get(shape)
+    if template is None:
+        rest = (ao_octets, key_ids, extension, behind, (), dialect, True, md5)
+        asked = _without(options)
+        asked.ts_ecr = 0
+        asked.ts_val = None if options.ts_val is None else 0
+        plan = _laid_out(asked, *rest)
+        values = -1
+        if options.ts_val is not None:
+            # What all other values change is the place of the values, if they found room.
+            asked.ts_val = asked.ts_ecr = 0xFFFFFFFF
+            other = _laid_out(asked, *rest)
+            places = (at for at, octet in enumerate(plan.octets) if octet != other.octets[at])
+            values = next(places, -1)
+        plan.whole = _is_whole(options, plan, values >= 0, dialect)
+        if len(_SYN_TEMPLATES) >= _MOST_TEMPLATES:
+            _SYN_TEMPLATES.clear()
+        _SYN_TEMPLATES[shape] = template = _Template(plan, values)
+    return template.plan(options.ts_val, options.ts_ecr)
+
+
+def _is_whole(asked: Options, plan: Plan, timestamps: bool, dialect: Dialect) -> bool:
+    """Whether nothing of a SYN that decides on what is in use yielded to other options (``fit_syn``)."""
+    header = memoryview(bytes(HEADER) + plan.octets)
+    sent = read_options(header, walk(header, HEADER, plan.data_offset) or [], dialect.points)
+    kept = (sent.wscale, sent.sack_permitted) == (asked.wscale, asked.sack_permitted)
+    return kept and timestamps == (asked.ts_val is not None)
 
 
 def _keep_template(shape: _Shape, extension: Form | None) -> _Template:
     dialect, ao_octets, key_ids, _, plain, md5 = shape
     options = Options(ts_val=None if plain else 0)
     _check(options, ao_octets, extension, False, md5)
-    signature = _signature(ao_octets, key_ids, md5, dialect)
+    signature = signature_of(ao_octets, key_ids, md5, dialect)
     plan = _lay_out(options, signature, extension, False, (), dialect, False)
     values = -1 if plain else plan.octets.index(bytes((TIMESTAMPS, 10)), len(signature)) + 2
     if len(_TEMPLATES) >= _MOST_TEMPLATES:

@@ -19,7 +19,8 @@ class Plan:
     ``data_offset`` (20-60) and ``header_octets`` (>= data_offset) count octets from the start of the TCP header.
     ``ao_offset``, ``extension_offset`` and ``segment_length_offset`` are offsets from the start of the TCP
     header, -1 where there is none; so is ``mac_offset``, that of TCP-AO's MAC or TCP-MD5's digest, which is zero in
-    ``octets`` and filled by the sealer, as is Segment_Length.
+    ``octets`` and filled by the sealer, as is Segment_Length. ``whole``: it is known of a SYN that no option
+    yielded to others.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Plan:
         "mac_offset",
         "octets",
         "segment_length_offset",
+        "whole",
     )
 
     def __init__(
@@ -55,6 +57,7 @@ class Plan:
         self.extension_offset = extension_offset
         self.extension_octets = extension_octets
         self.segment_length_offset = segment_length_offset
+        self.whole = False
 
     @property
     def repeats(self) -> bool:
@@ -73,6 +76,7 @@ class Plan:
         plan.extension_offset = self.extension_offset
         plan.extension_octets = self.extension_octets
         plan.segment_length_offset = self.segment_length_offset
+        plan.whole = self.whole
         return plan
 
     def kept(self) -> tuple[tuple[int, int], ...]:

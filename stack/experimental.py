@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from ao.keys import Key
+from edo.area import MOST_INSIDE
 from edo.experiments import Experiment
-from edo.layout import HEADER, MOST_INSIDE, NoRoom
+from edo.layout import HEADER, NoRoom
 from edo.negotiation import Edo
 from edo.options import Span
 from edo.plan import Plan

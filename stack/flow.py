@@ -384,7 +384,7 @@ class Flow:
             self.drop("no_room")
             return
         room = max(run.segment_size + self.overhead - (plan.header_octets - 20), 1)
-        if run.flags & SYN and (carried := space.not_carried(run.options, plan, self._points)):
+        if run.flags & SYN and not plan.whole and (carried := space.not_carried(run.options, plan, self._points)):
             # Options for which its SYN had no room are not in use (RFC 7323 §2.2, §3.2).
             self.connection.renounce(carried)
         before = len(out)

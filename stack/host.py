@@ -47,7 +47,7 @@ from .ratelimit import RateLimit
 from .reassembly import FragmentDrop, Reassembler
 from .reuse import gives_way
 from .run import ACK, FIN, RST, SYN
-from .security import Security
+from .security import PLAIN, Security
 from .segment import Segment
 from .syn_cache import SynCache
 from .trace import Trace
@@ -148,7 +148,7 @@ class Stack:
         ENOKEY) where it cannot begin. Failure after that is told by a ``Closed`` event.
         """
         self.now = now
-        asked = (security or Security()).in_force()
+        asked = (security or PLAIN).in_force()
         return dial.connect(self, remote, local_port, local_address, asked, config, fast_open, now)
 
     def listen(
@@ -172,7 +172,7 @@ class Stack:
             raise OSError(errno.EADDRNOTAVAIL, f"{address} is not an address of this stack")
         if (local, port) in self._listeners:
             raise OSError(errno.EADDRINUSE, f"port {port} is already listening")
-        asked = self.edo.checked((security or Security()).in_force())
+        asked = self.edo.checked((security or PLAIN).in_force())
         listener = Listener(self, local, port, asked, max(backlog, 1), config)
         self._listeners[local, port] = listener
         return listener

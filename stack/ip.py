@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from enum import StrEnum
+from functools import lru_cache
 
 from .batch import Octets
 from .checksum import ones_complement_sum
@@ -276,6 +277,7 @@ def is_one_host(address: bytes) -> bool:
     return address[0] != 0xFF and address != _UNSPECIFIED_V6
 
 
+@lru_cache(maxsize=256)
 def address_octets(text: str) -> bytes:
     """Return the 4 or 16 octets of an address in text form; ValueError, one line, where it is none."""
     if "%" in text:

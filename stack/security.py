@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ao.agreement import Suite
@@ -12,11 +13,12 @@ from ao.macs import MACS
 from ao.md5 import Md5Table
 from ao.mkt import MktTable
 from ao.traffic_keys import SocketPair
+from edo.area import MOST_INSIDE
 from edo.beside import SYN_EOS_OCTETS
 from edo.codepoints import DEFAULT, POINTS, Dialect
 from edo.experiments import Experiment
 from edo.experiments import check as check_experiments
-from edo.layout import AO_HEAD, MOST_INSIDE, MSS_OCTETS
+from edo.layout import AO_HEAD, MSS_OCTETS
 from edo.negotiation import EdoPolicy
 
 from .renewal import DEFAULT as RENEWAL
@@ -57,6 +59,11 @@ def parse_suite(text: str) -> Suite:
     if cipher not in CIPHERS_BY_NAME:
         raise ValueError(f"suite: cipher {cipher!r} is not one of {', '.join(CIPHERS_BY_NAME)}")
     return Suite(number, CIPHERS_BY_NAME[cipher].number)
+
+
+@lru_cache(maxsize=64)
+def _suites(names: tuple[str, ...]) -> tuple[Suite, ...]:
+    return tuple(parse_suite(name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +209,7 @@ class Security:
     def agreed_suites(self) -> tuple[Suite, ...]:
         """The suites in order of preference."""
         default = DEFAULT_MACS if self.protect == "ao-dh" else DEFAULT_SUITES
-        return tuple(parse_suite(name) for name in self.suites or default)
+        return _suites(self.suites or default)
 
     def check_room(self, dialect: Dialect, pair: SocketPair | None = None) -> None:
         """See that SYNs have room for each key's TCP-AO beside MSS and EDO Supported, which never yield (profile.md
@@ -267,3 +274,6 @@ class Security:
         if self.strict_syn:
             return True
         return self.confirm == "wait" if self.confirm is not None else self.policy == "prefer"
+
+
+PLAIN: Final = Security()

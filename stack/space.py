@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from edo.codepoints import CodePoints
+from edo.area import MOST_INSIDE
+from edo.codepoints import CodePoints, Dialect
 from edo.fast import read_options
-from edo.layout import AO_HEAD, HEADER, MOST_INSIDE, NoRoom, lay_out
+from edo.layout import AO_HEAD, HEADER, NoRoom, lay_out
 from edo.negotiation import Edo, EdoState
 from edo.options import Options
-from edo.plan import Plan
+from edo.plan import Form, Plan
 from edo.walk import walk
 
 from .protection import Protection
@@ -22,6 +23,8 @@ _DATA_ROOM: Final = 128
 _BLOCK: Final = 8
 # The timestamps option, octets.
 _TIMESTAMPS: Final = 10
+_OVERHEADS: Final[dict[tuple[Dialect, int, int, bool, bool], int]] = {}
+_MOST_OVERHEADS: Final = 256
 
 
 def lay(
@@ -66,12 +69,23 @@ def lay(
 
 def overhead(edo: Edo, protection: Protection, *, timestamps: bool) -> int:
     """Option octets of each segment with data, those apart that only some carry (RFC 9293 §3.7.1)."""
+    # Asked for every batch of every connection, and nearly always the same.
+    form = edo.form(protection.authenticates)
+    written = 0 if form is None else 1 if form is Form.SHORT else 2
+    shape = (edo.dialect, written, protection.ao_octets, protection.md5, timestamps)
+    known = _OVERHEADS.get(shape)
+    if known is not None:
+        return known
     options = Options(ts_val=0) if timestamps else Options()
     try:
         octets = lay(edo, protection, options, ACK, answers_extended=False).header_octets - HEADER
     except NoRoom:
         octets = MOST_INSIDE
-    return max(octets, edo.dialect.data_padding) if edo.on else octets
+    octets = max(octets, edo.dialect.data_padding) if edo.on else octets
+    if len(_OVERHEADS) >= _MOST_OVERHEADS:
+        _OVERHEADS.clear()
+    _OVERHEADS[shape] = octets
+    return octets
 
 
 def mac_room(edo: Edo, *, timestamps: bool) -> int:

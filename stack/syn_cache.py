@@ -18,13 +18,17 @@ from .ground import Ground
 from .handshake.base import Handshake
 from .handshake.syn_eos_answer import Answerer
 from .listener import Listener
-from .memory import HALF_OPEN
+from .memory import CONNECTION, HALF_OPEN, RESERVE
 from .ports import FlowKey
 from .run import SYN, Run
 from .states import State
 
-# Records of one stack. A flood that holds this many costs about a megabyte.
+# Records of one stack. A flood that holds this many costs about three megabytes.
 _LIMIT: Final = 4096
+# While there are no more than so many, the connections are kept beside the records: most SYNs are followed by their
+# ACK within a moment. Where there are more it may be a flood, in which hardly one is.
+_WHOLE: Final = 64
+_WHOLE_OCTETS: Final = CONNECTION - RESERVE
 
 
 class HalfOpen:
@@ -58,6 +62,7 @@ class HalfOpen:
         "retries",
         "scheduled",
         "transmissions",
+        "whole",
     )
 
     def __init__(self, cache: SynCache, listener: Listener, flow: Flow, syn: Run) -> None:
@@ -84,6 +89,8 @@ class HalfOpen:
         self.over = False
         self.retries = self.transmissions = 0
         self.next_deadline: float | None = None
+        # The connection itself, as long as there are few and nothing has happened to it.
+        self.whole: Flow | None = None
         self.keep(flow)
 
     def repeated(self, options: Options) -> None:
@@ -104,6 +111,10 @@ class HalfOpen:
 
     def thaw(self) -> Flow:
         """The connection as it was when it was kept."""
+        if self.whole is not None:
+            flow = self.whole
+            flow.over = False
+            return flow
         flow = self._cache.stack.new_flow(
             self.key, self.listener.security, active=False, now=self.began, iss=self.iss, config=self.config
         )
@@ -137,17 +148,27 @@ def _or_none(value: int) -> int | None:
 
 
 class SynCache:
-    """The half-open connections of a stack that are kept as records, oldest first; at most ``limit`` of them."""
+    """The half-open connections of a stack that are kept as records, oldest first; at most ``limit`` of them.
 
-    __slots__ = ("_records", "limit", "stack")
+    While there are no more than ``most_whole`` the connections are kept beside them, which spares making them anew.
+    """
+
+    __slots__ = ("_records", "_whole", "limit", "most_whole", "stack")
 
     def __init__(self, stack: Ground, limit: int = _LIMIT) -> None:
         self.stack = stack
         self.limit = limit
+        self.most_whole = _WHOLE
         self._records: OrderedDict[FlowKey, HalfOpen] = OrderedDict()
+        self._whole: dict[HalfOpen, None] = {}
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @property
+    def charged(self) -> int:
+        """What they take of the stack's account, octets."""
+        return HALF_OPEN * len(self._records) + _WHOLE_OCTETS * len(self._whole)
 
     def room(self) -> bool:
         """Whether one more can be kept.
@@ -171,6 +192,14 @@ class SynCache:
         listener.kept += 1
         self.stack.memory.charge(HALF_OPEN)
         self.stack.arm(record)
+        # A record says all that there is to say, but for what Fast Open and SYN-EOS remember of the SYN.
+        if len(self._records) > self.most_whole:
+            for other in list(self._whole):
+                self._reduce(other)
+        elif flow.connection.opening is None and not syn.options.syn_eos:
+            record.whole = flow
+            self._whole[record] = None
+            self.stack.memory.charge(_WHOLE_OCTETS)
 
     def keys(self) -> Iterable[FlowKey]:
         """The socket pairs, in the order in which their SYNs came."""
@@ -182,6 +211,7 @@ class SynCache:
 
     def act(self, record: HalfOpen, do: Callable[[Flow], None], now: float) -> None:
         """Have something happen to the connection, and keep what remains of it."""
+        self._reduce(record)
         flow = record.thaw()
         do(flow)
         flow.take_output(now, self.stack.out)
@@ -199,8 +229,8 @@ class SynCache:
         record = self._records.get(key)
         if record is None or not self.stack.memory.admits():
             return None
-        self._drop(record)
         flow = record.thaw()
+        self._drop(record)
         self.stack.add_flow(flow)
         record.listener.opened(flow)
         return flow
@@ -210,8 +240,16 @@ class SynCache:
         for record in [record for record in self._records.values() if record.listener is listener]:
             self.act(record, lambda flow: flow.abort(), self.stack.now)
 
+    def _reduce(self, record: HalfOpen) -> None:
+        """Keep no more than the record."""
+        if record.whole is not None:
+            record.whole = None
+            del self._whole[record]
+            self.stack.memory.charge(-_WHOLE_OCTETS)
+
     def _drop(self, record: HalfOpen) -> None:
         record.over = True
+        self._reduce(record)
         if self._records.pop(record.key, None) is not None:
             record.listener.kept -= 1
             self.stack.memory.charge(-HALF_OPEN)

@@ -186,10 +186,7 @@ class Tcb(Variables):
         """The shift to offer: the least with which the largest receive buffer can be advertised (RFC 7323 §2.2)."""
         if self.config.window_scale >= 0:
             return self.config.window_scale
-        shift = 0
-        while shift < _MAX_WSCALE and self.config.most_receive_buffer >> shift > 0xFFFF:
-            shift += 1
-        return shift
+        return min(max(self.config.most_receive_buffer.bit_length() - 16, 0), _MAX_WSCALE)
 
     @property
     def first_window(self) -> int:

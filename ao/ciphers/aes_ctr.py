@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from .base import CipherAlgorithm, PositionCipher
+from .base import CipherAlgorithm, PositionCipher, StreamContext
 
 _BLOCK = 16
 
@@ -17,8 +17,11 @@ class AesPositionCipher(PositionCipher):
     __slots__ = ("_salt",)
 
     def __init__(self, key: bytes, salt: bytes) -> None:
-        super().__init__(Cipher(AES(key), CTR(salt + bytes(8))).encryptor(), _BLOCK)
+        super().__init__(key, _BLOCK)
         self._salt = salt
+
+    def begin(self, key: bytes) -> StreamContext:
+        return Cipher(AES(key), CTR(self.nonce(0))).encryptor()
 
     def nonce(self, block: int) -> bytes:
         return self._salt + block.to_bytes(8, "big")

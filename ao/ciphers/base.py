@@ -20,9 +20,6 @@ class StreamContext(Protocol):
     def update(self, data: Octets, /) -> bytes:
         """Return ``data`` with the next keystream octets applied."""
 
-    def update_into(self, data: Octets, buffer: bytearray, /) -> int:
-        """The same, written to ``buffer``."""
-
     def reset_nonce(self, nonce: bytes, /) -> None:
         """Go to the keystream of ``nonce``."""
 
@@ -31,16 +28,21 @@ class PositionCipher(ABC):
     """One direction of a connection under one key; applying it twice gives the octets back.
 
     One context runs for the connection's life. It goes on where the last call ended if the position does, which
-    is the rule for octets sent or received in order, and is set anew only otherwise.
+    is the rule for octets sent or received in order, and is set anew only otherwise. It is made for the first
+    octet: many connections send none in one of the directions.
     """
 
-    __slots__ = ("_block_octets", "_context", "_next", "_skip")
+    __slots__ = ("_block_octets", "_context", "_key", "_next")
 
-    def __init__(self, context: StreamContext, block_octets: int) -> None:
-        self._context: StreamContext = context
+    def __init__(self, key: bytes, block_octets: int) -> None:
+        self._key: bytes | None = key
+        self._context: StreamContext = WIPED
         self._block_octets = block_octets
         self._next = -1
-        self._skip = bytearray(block_octets)
+
+    @abstractmethod
+    def begin(self, key: bytes) -> StreamContext:
+        """Return the context of a cipher with ``key``, at any place."""
 
     @abstractmethod
     def nonce(self, block: int) -> bytes:
@@ -72,13 +74,17 @@ class PositionCipher(ABC):
     def _seek(self, position: int) -> None:
         # Octets that are refused after this must not leave the place before it trusted.
         self._next = -1
+        if self._key is not None:
+            self._context = self.begin(self._key)
+            self._key = None
         block, inside = divmod(position, self._block_octets)
         self._context.reset_nonce(self.nonce(block))
         if inside:
-            self._context.update_into(bytes(inside), self._skip)
+            self._context.update(bytes(inside))
 
     def wipe(self) -> None:
         """Forget the key; any later use raises KeysWiped."""
+        self._key = None
         self._context = WIPED
         self._next = -1
 

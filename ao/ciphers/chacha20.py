@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
 from ..octets import Octets
-from .base import CipherAlgorithm, PositionCipher
+from .base import CipherAlgorithm, PositionCipher, StreamContext
 
 _BLOCK = 64
 # Octets of keystream under one nonce: 2^32 blocks. A running context would carry beyond them in its own way.
@@ -21,8 +21,11 @@ class ChaChaPositionCipher(PositionCipher):
     __slots__ = ("_salt",)
 
     def __init__(self, key: bytes, salt: bytes) -> None:
-        super().__init__(Cipher(ChaCha20(key, bytes(4) + salt), None).encryptor(), _BLOCK)
+        super().__init__(key, _BLOCK)
         self._salt = int.from_bytes(salt, "big")
+
+    def begin(self, key: bytes) -> StreamContext:
+        return Cipher(ChaCha20(key, self.nonce(0)), None).encryptor()
 
     def nonce(self, block: int) -> bytes:
         counter = (block & 0xFFFFFFFF).to_bytes(4, "little")

@@ -30,8 +30,11 @@ class Aes128Cmac96(MacAlgorithm):
 
     def traffic_key(self, master: bytes, context: bytes) -> bytes:
         """Derive by AES-CMAC; a master key of other than 16 octets is condensed first (RFC 5926 §3.1.1.2)."""
-        key = master if len(master) == 16 else _cmac(_ZERO_KEY, master)
+        key = self.condensed(master)
         return counter_kdf(lambda message: _cmac(key, message), context, self.key_octets)
+
+    def condensed(self, master: bytes) -> bytes:
+        return master if len(master) == 16 else _cmac(_ZERO_KEY, master)
 
     def prepare(self, traffic_key: bytes, mac_octets: int | None = None) -> Mac:
         # The library declares that it takes bytes only; it takes any buffer.

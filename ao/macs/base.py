@@ -76,6 +76,10 @@ class MacAlgorithm(ABC):
     def traffic_key(self, master: bytes, context: bytes) -> bytes:
         """Return the traffic key of ``key_octets`` octets (RFC 5926 §3.1)."""
 
+    def condensed(self, master: bytes) -> bytes:
+        """What of ``master`` ``traffic_key`` goes by, for who derives several keys: it gives the same of it."""
+        return master
+
     @abstractmethod
     def prepare(self, traffic_key: bytes, mac_octets: int | None = None) -> Mac:
         """Return the MAC keyed with ``traffic_key``, cut to ``mac_octets`` (None: the algorithm's own length)."""

@@ -63,6 +63,8 @@ def compare(sent: Sighting, seen: Sighting, points: CodePoints) -> list[Differen
         note("TCP flags", "changed", *(f"{sighting.flags & 0xFF:#04x}" for sighting in (sent, seen)))
     if sent.window != seen.window:
         note("window", "changed", sent.window, seen.window)
+    if sent.options == seen.options:
+        return found
     ours, theirs = (_options(sighting.options, points) for sighting in (sent, seen))
     for name in dict.fromkeys([*ours, *theirs]):
         one, other = ours.get(name, b""), theirs.get(name, b"")

@@ -59,6 +59,19 @@ def chacha_block(key: bytes, counter: int, nonce: bytes) -> bytes:
     return struct.pack("<16I", *((one + other) & 0xFFFFFFFF for one, other in zip(state, start, strict=True)))
 
 
+def test_the_key_is_held_by_one_object_only(make: Callable[[], PositionCipher]) -> None:
+    """Before the first octet the octets of the key, from then on what the library made of them; wiped: neither."""
+    cipher = make()
+    assert cipher._key
+    cipher.apply(0, b"octet")
+    assert cipher._key is None
+    unused = make()
+    unused.wipe()
+    assert unused._key is None
+    with pytest.raises(KeysWiped):
+        unused.apply(0, b"octet")
+
+
 def test_chacha_block_rfc_8439() -> None:
     """RFC 8439 §2.3.2: what the others are compared with is right itself."""
     block = chacha_block(KEY, 1, bytes.fromhex("000000090000004a00000000"))

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edo.codepoints import CodePoints, Dialect, EdoKind, FormChoice, Units
+from edo.codepoints import CodePoints, Dialect, EdoKind, FormChoice, OptionOrder, Units
 from edo.eno import NON_SYN, syn_ack_option, syn_option
 from edo.extended import find_extension, header_end
 from edo.fast import read_options
-from edo.layout import LayoutError, NoRoom, fit_syn, lay_out
+from edo.layout import LayoutError, NoRoom, _laid_out, fit_syn, lay_out
 from edo.messages import cut
 from edo.options import Fragment, Options
 from edo.plan import Form, Plan
@@ -420,3 +420,41 @@ def test_dialects_and_code_points() -> None:
     for wrong in (*wrongs, {"ao": 1}, {"ao": 19}):
         with pytest.raises(ValueError, match="must be"):
             CodePoints(**wrong)
+
+
+syns = st.builds(
+    Options,
+    mss=st.none() | st.sampled_from([536, 1460]),
+    wscale=st.none() | st.integers(0, 14),
+    sack_permitted=st.booleans(),
+    ts_val=st.none() | st.integers(0, 0xFFFFFFFF),
+    ts_ecr=st.integers(0, 0xFFFFFFFF),
+    eno=st.none() | st.sampled_from([syn_option(), syn_ack_option(True)]),
+    edo_supported=st.booleans(),
+    user_timeout=st.none() | st.integers(0, 0xFFFF),
+)
+dialects = st.sampled_from(
+    [
+        Dialect(),
+        Dialect(kind=EdoKind.NATIVE_237),
+        Dialect(order=OptionOrder.LINUX),
+        Dialect(order=OptionOrder.FREEBSD),
+    ]
+)
+
+
+@given(syns, st.sampled_from([0, 16, 20]), dialects, st.integers(0, 0xFFFFFFFF))
+def test_a_syn_by_the_template_of_its_shape_is_the_syn_laid_out_anew(
+    options: Options, ao_octets: int, dialect: Dialect, later: int
+) -> None:
+    for _ in range(2):
+        anew = _laid_out(options, ao_octets, (3, 4), None, False, (), dialect, True, False)
+        plan = lay_out(options, ao_octets=ao_octets, key_ids=(3, 4), dialect=dialect, syn=True)
+        assert {name: getattr(plan, name) for name in Plan.__slots__ if name != "whole"} == {
+            name: getattr(anew, name) for name in Plan.__slots__ if name != "whole"
+        }
+        sent = read_options(whole(plan), walk(whole(plan), 20, plan.data_offset) or [], dialect.points)
+        asked = (options.wscale, options.sack_permitted, options.ts_val)
+        assert plan.whole == (asked == (sent.wscale, sent.sack_permitted, sent.ts_val))
+        if options.ts_val is not None:
+            options.ts_val, options.ts_ecr = later, options.ts_val

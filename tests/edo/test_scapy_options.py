@@ -10,8 +10,9 @@ from scapy.layers.inet import IP, TCP, TCPAOValue
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 
+from edo.area import MOST_INSIDE
 from edo.fast import find_ao, find_md5, read_options
-from edo.layout import HEADER, MOST_INSIDE, NoRoom, fit_syn, lay_out
+from edo.layout import HEADER, NoRoom, fit_syn, lay_out
 from edo.options import Options
 from edo.walk import walk
 from stack import ip

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from stack.host import Stack
 from stack.listener import Listener
-from stack.memory import HALF_OPEN, PENDING_SYN
+from stack.memory import PENDING_SYN
 from stack.ports import Carrier
 
 
@@ -16,7 +16,7 @@ def bounded(victim: Stack, listener: Listener | None, flows: Iterable[Carrier]) 
     ``flows`` are all connections that the stack ever had, those that are over too.
     """
     held = sum(flow.connection.charged for flow in flows)
-    held += HALF_OPEN * len(victim.half_open)
+    held += victim.half_open.charged
     if listener is not None:
         held += sum(pending.charge for pending in listener._pending.values())
     held += PENDING_SYN * len(victim.passive.out_of_band._early._kept)
