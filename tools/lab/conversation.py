@@ -77,8 +77,12 @@ class Program:
         self.soft: list[str] = []
         self.urgent = False
         attempt.owner = self
-        attempt.write(data)
-        attempt.write_eof()
+        try:
+            attempt.write(data)
+            attempt.write_eof()
+        except TcpError as error:
+            # It had ended before it was accepted.
+            self.closed_at, self.error = runner.now(), error
         runner.wake()
         self.on_ready()
 
@@ -91,7 +95,7 @@ class Program:
             elif isinstance(event, Urgent):
                 self.urgent = True
             elif isinstance(event, Closed):
-                self.closed_at, self.error = now, event.error
+                self.closed_at, self.error = now, event.error or self.error
         while octets := self.attempt.read():
             self.received += octets
         if self.eof_at is None and self.attempt.eof:

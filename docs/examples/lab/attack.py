@@ -1,6 +1,6 @@
-"""An attack of one's own: PSH is taken from each segment with octets, and every tenth one comes twice.
+"""An attack of one's own: PSH is turned round in about one of five segments with octets.
 
-edotun lab headers --with docs/examples/lab/attack.py --only attack=no-push
+edotun lab headers --with docs/examples/lab/attack.py --only attack=push
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tools.attacks.registry import Target
 from tools.attacks.segments import Parts
 
 
-class NoPush:
+class Push:
     """A box: packets go in, and what comes out of it goes on. ``acts`` is told in the evidence."""
 
     next_deadline: float | None = None  # nothing waits in it
@@ -27,17 +27,15 @@ class NoPush:
         out: list[Emission] = []
         for packet in packets:
             parts = Parts.read(packet)
-            if parts is not None and parts.payload and parts.flags & PSH:
-                parts.flags &= ~PSH
+            if parts is not None and parts.payload and self._target.random.random() < 0.2:
+                parts.flags ^= PSH
                 self.acts += 1
                 packet = parts.packet()
-                if self._target.random.random() < 0.1:
-                    out.append((now + 0.001, direction, packet))
             out.append((now, direction, packet))
         return out
 
 
-@edotun.attack("no-push", fields=("psh",), phases=("established",))
-def no_push(target: Target) -> NoPush:
-    """PSH is taken away, and some segments come twice."""
-    return NoPush(target)
+@edotun.attack("push", fields=("psh",), phases=("established",))
+def push(target: Target) -> Push:
+    """PSH is set or cleared in some segments."""
+    return Push(target)
