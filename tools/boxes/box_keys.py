@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from ao.auth import SegmentMac
 from ao.boxkeys import BoxKey
 from ao.keyfile import load
-from ao.keylog import End, KeyLogError
+from ao.keylog import End, KeyLogError, LoggedKeys
 from ao.keys import configured_key, syn_receive, syn_send
 from ao.mkt import Mkt
 from ao.traffic_keys import SocketPair
@@ -47,32 +47,26 @@ class BoxKeys(Protocol):
         """What may have signed any other segment; ``isns`` are those that the box has seen."""
 
 
-class AgreedBoxKeys:
-    """The keys of ``--box-keys``, read from ``path`` as it grows: each generation's are there before it is used.
+class HeldBoxKeys:
+    """Keys of agreements, as they are given: ``take`` is what a stack's key log may be."""
 
-    Raises BoxKeysError where others may read the file; a line that is none is passed over, and ``faults`` counts.
-    One that does not exist yet has no keys.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._position = 0
-        self._rest = b""
+    def __init__(self) -> None:
         self._keys: deque[BoxKey] = deque(maxlen=_MOST_KEYS)
-        self.faults = 0
-        self._add()
+
+    def take(self, logged: LoggedKeys) -> None:
+        """Hold the MAC's keys of a generation, and nothing else of it."""
+        self._keys.extend(BoxKey.of(logged))
 
     def syn(self, source: End, destination: End, isn: int, key_id: int) -> Iterator[Signature]:
         """None: where keys are agreed on, SYNs are clear."""
         return iter(())
 
     def other(self, source: End, destination: End, isns: Mapping[End, int], key_id: int) -> Iterator[Signature]:
-        """The latest line first.
+        """The latest key first.
 
-        A line is for segments between its ends; where addresses count as zero, also for those between others with
+        A key is for segments between its ends; where addresses count as zero, also for those between others with
         its ISNs, which a translator has made of them.
         """
-        self._read_on()
         for key in reversed(self._keys):
             if key.key_id != key_id:
                 continue
@@ -84,6 +78,27 @@ class AgreedBoxKeys:
             if same or translated:
                 mac = key.signer(source[0], destination[0])
                 yield Signature(mac, key.mac_octets, key.source_isn, cover_options=key.cover_options)
+
+
+class AgreedBoxKeys(HeldBoxKeys):
+    """The keys of ``--box-keys``, read from ``path`` as it grows: each generation's are there before it is used.
+
+    Raises BoxKeysError where others may read the file; a line that is none is passed over, and ``faults`` counts.
+    One that does not exist yet has no keys.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._position = 0
+        self._rest = b""
+        self.faults = 0
+        self._add()
+
+    def other(self, source: End, destination: End, isns: Mapping[End, int], key_id: int) -> Iterator[Signature]:
+        """As of what it holds, with what has been added to the file."""
+        self._read_on()
+        return super().other(source, destination, isns, key_id)
 
     def _read_on(self) -> None:
         """Read what has been added; who watches packets is not stopped by a file that cannot be read any more."""

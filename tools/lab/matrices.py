@@ -10,6 +10,7 @@ from .cell import LabError, Matrix
 MATRICES: Final[dict[str, tuple[str, str]]] = {
     "headers": ("tools.lab.headers", "What each protection is worth: every field, by attack, by mode."),
     "space": ("tools.lab.space", "Which options fit where, and what more room for them buys."),
+    "cooperation": ("tools.lab.cooperation", "A box with keys for headers: what it can do to each protection."),
     "cost": ("tools.lab.cost", "Octets, round trips and CPU time of each protection, to begin and to go on."),
     "paths": ("tools.lab.paths", "Every middlebox by every way of carrying options and policy."),
 }
