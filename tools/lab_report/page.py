@@ -145,7 +145,8 @@ def _told(one: Placed) -> list[str]:
     if isinstance(shown := evidence.get("shown"), str):
         return [shown]
     if isinstance(what := evidence.get("what"), str):
-        return [what.removeprefix(outcome).strip()]
+        _, said, rest = what.partition(outcome)
+        return [rest.strip() if said else what]
     took, usual = evidence.get("seconds"), evidence.get("without attack")
     if level_of(outcome) is Level.COSTS and isinstance(took, float) and isinstance(usual, float):
         return [f"{took:.3g} s instead of {usual:.3g} s"]

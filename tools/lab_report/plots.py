@@ -125,7 +125,8 @@ def _bars(table: Table) -> str:
         axes.set_yticks(range(len(rows)), names if index % across == 0 else [""] * len(rows), fontsize=7)
         axes.invert_yaxis()
         unit = next(one.unit for row in rows for one in table.cells.get((row, column), ()))
-        axes.set_title(f"{' / '.join(column)}, {unit}", fontsize=9)
+        title = " / ".join(column)
+        axes.set_title(title if title.endswith(unit) else f"{title}, {unit}", fontsize=9)
     for index in range(len(columns), down * across):
         grid[index // across, index % across].set_visible(False)
     return _svg(figure, table.name, f"{table.name}: each figure by {', '.join(table.row_names)}")

@@ -60,12 +60,12 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, list[Labels]]]:
-        """Rows by the first of several parameters; one group without a name where there is but one."""
-        if len(self.row_names) < 2:
-            return [("", self.rows)]
+        """Rows by the first of several parameters; one group without a name where most would have but one row."""
         found: dict[str, list[Labels]] = {}
         for row in self.rows:
             found.setdefault(row[0], []).append(row)
+        if len(self.row_names) < 2 or 2 * len(found) > len(self.rows):
+            return [("", self.rows)]
         return list(found.items())
 
     @property

@@ -64,7 +64,7 @@ _WORDS: Final = (
     Word("reset", Level.FAILS, "an application was told of an error before everything was done"),
     Word("delivered wrong data", Level.WORST, "an application was given octets that were not sent, or a false end"),
     Word("leaked", Level.WORST, "what was to be secret could be read on the path"),
-    Word("works after", Level.COSTS, "everything arrived, after a fallback to something else"),
+    Word("works after fallback", Level.COSTS, "everything arrived, after a fallback to something else"),
     Word("works", Level.GOOD, "everything arrived, by what was asked for"),
     Word("fails", Level.FAILS, "no connection, and an error that says why"),
     Word("hangs", Level.WORST, "neither everything nor an error in the time that was given"),

@@ -83,7 +83,7 @@ def _along_rows(table: Table) -> list[Sentence]:
         values = _values(table, ((row, column) for column in table.columns), 1)
         if len(values) < 2:
             continue
-        (low, least, one), (high, most, other) = min(values)[:3], max(values)[:3]
+        (low, least, one), (high, most, other) = (pick(values, key=_figure) for pick in (min, max))
         ratio = high / low if low > 0 else float("inf")
         if ratio < _WORTH_TELLING:
             continue
@@ -104,7 +104,7 @@ def _along_columns(table: Table) -> list[Sentence]:
         values = _values(table, ((row, column) for row in table.rows), 0)
         if not values:
             continue
-        (low, least, one), (high, most, other) = min(values)[:3], max(values)[:3]
+        (low, least, one), (high, most, other) = (pick(values, key=_figure) for pick in (min, max))
         unit = table.cells[next(key for key in table.cells if key[1] == column)][0].unit
         first = values[0]
         text = f"{low:.4g} {unit} ({least})"
@@ -114,6 +114,10 @@ def _along_columns(table: Table) -> list[Sentence]:
                 text += f", {high / first[0]:.1f} times that of {first[1]}"
         sentences.append(Sentence(" / ".join(column), text, Level.FIGURE, (one, other) if one != other else (one,)))
     return sentences
+
+
+def _figure(found: tuple[float, str, int]) -> float:
+    return found[0]
 
 
 def _values(table: Table, keys: Iterable[tuple[Labels, Labels]], named_by: int) -> list[tuple[float, str, int]]:

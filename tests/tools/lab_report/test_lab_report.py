@@ -87,10 +87,17 @@ def test_a_matrix_with_few_of_its_cells_is_a_table_for_each_question(found: dict
         ("window", "change"),
         ("payload", "change"),
     ]
-    assert [name for name, _ in found["headers"].groups] == ["seq", "window", "payload"]
+    # Most fields have but one row here.
+    assert found["headers"].groups == [("", found["headers"].rows)]
     assert found["space-sack"].row_names == ("case",)
     cell = found["headers"].cells[("seq", "change"), ("none",)]
     assert [(one.run.outcome, one.rest) for one in cell] == [("reset", {}), ("stalled", {"phase": "late"})]
+
+
+def test_rows_are_grouped_where_there_are_several_of_one_kind() -> None:
+    rows = [(field, attack) for field in ("seq", "ack") for attack in ("change", "replay")]
+    table = Table("headers", "", ("field", "attack"), ("mode",), rows, [("none",)])
+    assert [(name, len(of)) for name, of in table.groups] == [("seq", 2), ("ack", 2)]
 
 
 def test_the_summary_is_made_of_the_figures(found: dict[str, Table]) -> None:
