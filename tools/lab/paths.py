@@ -90,8 +90,9 @@ def judged(crossed: Crossed, way: Way) -> tuple[str, dict[str, object]]:
         return FALLS_BACK, {"what": text, "after": after, "to": to, "why": why}
     failed = [one for one in crossed.speakers if one.error is not None]
     if not crossed.ended or not failed:
-        waits = [_end(crossed, one) for one in crossed.speakers if one.closed_at is None] or ["the client"]
-        what = f"{' and '.join(waits)} still waits after {crossed.seconds:g} s"
+        waits = [one for one in crossed.speakers if one.closed_at is None] or [client]
+        has = [f"{_end(crossed, one)} has {len(one.received)} of {len(one.expected)} octets" for one in waits]
+        what = f"{' and '.join(has)} after {crossed.seconds:g} s"
         return HANGS, {"what": what, "after": round(crossed.seconds, 3)}
     first = min(failed, key=lambda one: one.closed_at or 0.0)
     assert first.error is not None

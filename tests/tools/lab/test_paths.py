@@ -98,7 +98,16 @@ def test_a_users_box_is_a_row(mine: str) -> None:
 
 def _speaker(**fields: Any) -> Any:
     report = {"mode": "none", "fallback": None}
-    base = {"whole": False, "misled": False, "error": None, "closed_at": None, "first_at": None, "eof_at": None}
+    base = {
+        "received": b"",
+        "expected": b"text",
+        "whole": False,
+        "misled": False,
+        "error": None,
+        "closed_at": None,
+        "first_at": None,
+        "eof_at": None,
+    }
     return SimpleNamespace(**{**base, **fields}, attempt=SimpleNamespace(report=lambda: report))
 
 
@@ -119,7 +128,8 @@ def test_what_outcomes_mean() -> None:
     outcome, found = judged(_crossed(failed, None), auto)
     assert (outcome, found["what"]) == (FAILS, "the client fails with connection timed out after 4 s")
     # An end that waits hangs, whatever became of the other.
-    assert judged(_crossed(failed, _speaker(), ended=False), auto)[0] == HANGS
+    outcome, found = judged(_crossed(failed, _speaker(), ended=False), auto)
+    assert (outcome, found["what"]) == (HANGS, "the server has 0 of 4 octets after 9 s")
     assert judged(_crossed(_speaker(), None, ended=False), auto)[0] == HANGS
 
 
