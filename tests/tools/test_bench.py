@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from ao.keyfile import load, load_with_md5
-from tools.bench import document, profile, run
+from tools.bench import document, profile, run, spied
 from tools.bench.bars import draw
 from tools.bench.job import Job, Result
 from tools.bench.machine import cores, machine
@@ -179,6 +179,7 @@ def report(*rows: Row) -> Report:
         "congestion": "cubic",
         "offloads": "as set",
         "dropped_on_link": 17,
+        "took": 12.5,
     }
     one = Row(
         "stack to stack, ao, aes-128-cmac-96",
@@ -278,7 +279,7 @@ def test_figures_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
     assert "no TLS here" in text
     assert "stack to stack, ao, aes-128-cmac-96: 3." in text
     assert "](figures/one.svg)" in text
-    for fact in ("Python", "cubic", "Load average before it began: 0.25", "on the link: 17"):
+    for fact in ("Python", "cubic", "Load average before it began: 0.25", "on the link: 17", "it took 12.5 s"):
         assert fact in text
 
 
@@ -420,3 +421,23 @@ def test_a_profile_of_no_mode_is_refused() -> None:
         profile.security_for("nonsense", "")
     with pytest.raises(ValueError, match="MAC 'nonsense'"):
         profile.security_for("ao-dh", "nonsense")
+
+
+def test_what_a_sampling_profiler_saw_is_told_apart_by_ends() -> None:
+    """Lines of py-spy's raw format: frames from the outermost on, and how often they were seen."""
+    begins = 'process 7:"python";main (tools/bench/worker.py:68);send (/home/x/tools/bench/ends/stack.py:64)'
+    lines = [
+        f"{begins};run (asyncio/runners.py:190);_packet (/home/x/stack/sealer.py:151);tag (ao/auth.py:173) 30",
+        f"{begins};run (asyncio/runners.py:190);_packet (/home/x/stack/sealer.py:160) 10",
+        "process 8;receive (tools/bench/bare.py:316);open (tools/bench/bare.py:25);open (tools/bench/bare.py:26) 5",
+        "process 7;main (tools/bench/worker.py:10) 1000",
+        "not a sample",
+    ]
+    found = spied.read(lines)
+    assert list(found) == ["ends/stack send", "bare receive"]
+    shares = {share.name: (share.own, share.all) for share in found["ends/stack send"]}
+    assert shares == {"ao/auth.py tag": (75.0, 75.0), "stack/sealer.py _packet": (25.0, 100.0)}
+    # A function that calls itself is counted once.
+    assert found["bare receive"] == [spied.Share("tools/bench/bare.py open", 100.0, 100.0)]
+    with pytest.raises(spied.NoSamples, match="no sample is of a measurement"):
+        spied.read(lines[3:])

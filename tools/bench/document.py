@@ -51,7 +51,7 @@ def headline(report: Report) -> list[str]:
         f"{conditions['rounds']} rounds of {lasts} for each row, in turn with what stands beside it; {cores}; "
         f"{conditions['congestion']} at every sender, bbr where named; {conditions['offloads']}. Packets dropped "
         f"on the link: {conditions['dropped_on_link']}. Load average before it began: "
-        f"{conditions['load_average_before']}.",
+        f"{conditions['load_average_before']}; it took {conditions['took']} s.",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -87,6 +88,7 @@ def begin(works: Sequence[Work], settings: Settings) -> Report:
             "congestion": measures.CONGESTION,
             "offloads": "veth: tso, gso, gro as the kernel sets them; off (checksums stay on) where named",
             "dropped_on_link": 0,
+            "took": 0.0,
         },
     )
 
@@ -99,12 +101,13 @@ def run(report: Report, works: Sequence[Work], settings: Settings, progress: Cal
     Raises ProgramError, ``tun.errors.TunError`` or OSError where nothing can be measured at all.
     """
     pinned = cores()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="edotun-bench-") as folder, Nursery() as nursery:
         for mtu, group in groupby(works, key=lambda work: work.mtu):
             with network(mtu) as ends, ExitStack() as after:
                 seconds, octets = settings.seconds, settings.octets
                 place = Place(nursery, ends, mtu, pinned, seconds, octets, Path(folder))
-                after.callback(_count_drops, report.conditions, place)
+                after.callback(_take_stock, report.conditions, place, began)
                 after.callback(place.let_go)
                 session = ""
                 for work in group:
@@ -114,7 +117,9 @@ def run(report: Report, works: Sequence[Work], settings: Settings, progress: Cal
                     _measure(work, place, settings, progress, report)
 
 
-def _count_drops(conditions: dict[str, object], place: Place) -> None:
+def _take_stock(conditions: dict[str, object], place: Place, began: float) -> None:
+    """Note what the link has dropped by now, and how long it has taken, seconds."""
+    conditions["took"] = round(time.monotonic() - began, 1)
     before = conditions["dropped_on_link"]
     assert isinstance(before, int)
     conditions["dropped_on_link"] = before + link_drops(place.ends)

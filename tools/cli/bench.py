@@ -51,6 +51,7 @@ _BUSY: Final = 0.5
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False, epilog=EPILOG)
 app.command("handshakes", epilog=bench_handshakes.EPILOG)(bench_handshakes.handshakes)
 app.command("profile", epilog=bench_profile.EPILOG)(bench_profile.profile)
+app.command("spied", epilog=bench_profile.SPIED_EPILOG)(bench_profile.spied)
 
 
 @app.callback()

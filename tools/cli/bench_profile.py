@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,3 +61,28 @@ def profile(
     console.print(table)
     times = f"{found.cpu:.2f} us of CPU time each; under the profiler {found.profiled:.2f} us"
     console.print(f"{found.segments} segments, {times}", highlight=False)
+
+
+SPIED_EPILOG = """Example:
+
+py-spy record -s -f raw -o spy.txt -- edotun bench --only 'stack to stack, ao, aes*' --rounds 1 --seconds 10
+
+edotun bench spied spy.txt"""
+
+
+def spied(
+    file: Annotated[Path, typer.Argument(help="What py-spy record --subprocesses --format raw has written.")],
+    top: Annotated[int, typer.Option("--top", metavar="N", help="So many functions of each end are shown.")] = 15,
+) -> None:
+    """Say where the time went that py-spy saw of the benchmark's processes, as tables of Markdown."""
+    from ..bench import spied as bench
+
+    try:
+        found = bench.read(file.read_text().splitlines())
+    except (OSError, ValueError) as error:
+        options.wrong(f"{file}: {getattr(error, 'strerror', None) or error}")
+    for end, shares in found.items():
+        print(f"| {end} | itself, % | with what it calls, % |\n|---|---:|---:|")
+        for share in shares[:top]:
+            print(f"| {share.name} | {share.own:.1f} | {share.all:.1f} |")
+        print(flush=True)
