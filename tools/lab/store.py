@@ -43,8 +43,10 @@ class Store:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=_PATIENCE)
-            self._db.executescript(_SCHEMA)
+            # Each write is kept at once, so that sweeps of several matrices may share the file; by a log, which
+            # waits for the disk only now and then.
+            self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+            self._db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;{_SCHEMA}")
         except OSError as error:
             raise LabError(f"{path}: {error.strerror}") from None
         except sqlite3.Error as error:
@@ -56,12 +58,7 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.commit()
         self._db.close()
-
-    def commit(self) -> None:
-        """Keep everything so far, whatever happens next."""
-        self._db.commit()
 
     def declare(self, matrix: Matrix) -> None:
         """Write down which parameters make the rows and columns of a matrix."""

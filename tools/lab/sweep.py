@@ -12,15 +12,12 @@ from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExec
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from . import loading, matrices
 from .cell import FAULT, Cell, LabError, Matrix, Outcome
 from .commands import command
 from .store import Store
 from .version import version, version_with
-
-_COMMIT_EVERY: Final = 1.0  # seconds
 
 
 @dataclass(slots=True)
@@ -80,15 +77,11 @@ def sweep(
         return swept
     with _on(executor, files, min(jobs or multiprocessing.cpu_count(), len(waiting))) as pool:
         futures = {pool.submit(run_cell, cell): (cell, ran_by) for cell, ran_by in waiting}
-        committed = time.monotonic()
         left = dict(futures)
         try:
             for future in as_completed(futures):
                 _keep(store, swept, future, *left.pop(future), files)
                 progress(swept.ran, len(waiting))
-                if time.monotonic() - committed > _COMMIT_EVERY:
-                    store.commit()
-                    committed = time.monotonic()
         except KeyboardInterrupt:
             swept.interrupted = True
             for future in left:
@@ -98,8 +91,6 @@ def sweep(
                     _keep(store, swept, future, cell, ran_by, files)
         except BrokenProcessPool:
             raise LabError(f"a worker process died; what was done is in {store.path}") from None
-        finally:
-            store.commit()
     return swept
 
 

@@ -194,3 +194,14 @@ def test_a_choice_of_nothing_names_what_there_is(only: str, told: str) -> None:
 def test_a_value_that_no_command_can_name_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot be named"):
         Cell("paths", {"box": "a,b"}, 1)
+
+
+def test_two_sweeps_share_a_file(matrix: counting.Counting, tmp_path: Path) -> None:
+    """What one has written does not stand in the other's way, though neither is done."""
+    path = tmp_path / "lab.sqlite"
+    cells = matrix.cells(reduced=False, seed=7)
+    with Store(path) as one, Store(path) as other:
+        for number, cell in enumerate(cells):
+            (one, other)[number % 2].put(cell, matrix.run(cell), command="", seconds=0.1, version="0")
+        assert len(list(one.runs())) == len(list(other.runs())) == len(cells)
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["lab.sqlite"]
