@@ -111,6 +111,36 @@ def test_two_stacks_agree_on_keys_through_a_nat(ends: tuple[Namespace, Namespace
     assert told["boxes"][0]["mapped"] == 1
 
 
+def test_a_box_with_keys_for_headers_changes_them_and_nobody_minds(
+    ends: tuple[Namespace, Namespace], tmp_path: Path
+) -> None:
+    """The client writes its keys of MACs while it runs, through changes of keys; the box reads them in time."""
+    client, server = ends
+    keys = tmp_path / "box.keys"
+    sides = ["--client-side", "10.79.0.0/24", "--server-side", "10.80.0.0/24"]
+    serve = [*EDOTUN, "serve", "echo", "--tun", "bx1", "--addr", "10.80.0.2/24", "--host", "10.80.0.1"]
+    serve += ["--netns", server.name, "--protect", "ao-enc-dh", "--json"]
+    connect = [*EDOTUN, "connect", "10.80.0.2", "7", "--tun", "bx0", "--addr", "10.79.0.2/24"]
+    connect += ["--host", "10.79.0.1", "--netns", client.name, "--protect", "ao-enc-dh", "--box-keys", str(keys)]
+    connect += ["--rekey", "octets=100000", "--bytes", str(OCTETS), "--expect-echo", "--json"]
+    box = f"cooperating:keys={keys},window=20000,mss=1000"
+    with path(ends, "--box", box, *sides) as told, Program("serve", serve) as service:
+        service.ready(PATIENCE)
+        done = subprocess.run(connect, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stderr
+        far = json.loads(service.line("out", lambda _: True, PATIENCE))
+    near = json.loads(done.stdout)
+    assert near["mode"] == far["mode"] == "ao-enc-dh"
+    assert near["drops"] == far["drops"] == {}
+    for report in (near, far):
+        assert {row["of"]: row["seen"] for row in report["path"]} == {"window": "20000", "MSS": "1000"}
+        assert report["generation"] > 1
+    assert keys.stat().st_mode & 0o777 == 0o600
+    (counts,) = told["boxes"]
+    assert counts["signed"] > OCTETS // 1000
+    assert counts.get("foreign", 0) == 0
+
+
 def test_a_box_of_ones_own(ends: tuple[Namespace, Namespace], tmp_path: Path) -> None:
     """A file of a user's: nothing passes its box, and it counts."""
     mine = tmp_path / "mine.py"
