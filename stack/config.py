@@ -71,7 +71,8 @@ class TcpConfig(Habits):
     §3.8.3), ``report_retries`` how many before the application is told (R1), unless ``reports`` is off (RFC 9293
     §3.9.1.8); ``keepalive`` turns keepalives on, ``keepalive_idle`` is the silence before the first (RFC 9293
     §3.8.4); ``msl`` half of TIME-WAIT (RFC 9293 §3.4.2); ``local_ports`` the first and the last ephemeral port:
-    one is chosen at random and searched from there (RFC 6335 §6, RFC 6056 §3.3.1); ``sack_blocks`` (1-31) the most
+    one is chosen at random and searched from there (RFC 6335 §6, RFC 6056 §3.3.1); ``port_share`` (k, n): of these
+    only those whose exclusive or with the peer's is k modulo n (``tun.steering``); ``sack_blocks`` (1-31) the most
     SACK blocks per segment, of which at most four have room without EDO; ``edo_retries`` how many repetitions of a
     SYN still offer EDO (-1: all), ``remember_edo``: where it was damaged it is left alone for a time; ``ttl``
     (1-255) and ``dscp`` (0-63) go into the IP header (RFC 9293 §3.9.2); ``soft_errors_end_opening``: an attempt to
@@ -139,6 +140,7 @@ class TcpConfig(Habits):
     keepalive_probes: int = 9
     msl: float = 30.0
     local_ports: tuple[int, int] = (49152, 65535)
+    port_share: tuple[int, int] = (0, 1)
     sack_blocks: int = 16
     edo_retries: int = 2
     remember_edo: bool = True

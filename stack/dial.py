@@ -215,7 +215,10 @@ def _configured(stack: Ground, flow: Flow, security: Security) -> Handshake:
 def _key(stack: Ground, dial: Dial, local_port: int, now: float) -> tuple[FlowKey, int | None]:
     """The pair of a new connection, and its ISN where it takes the place of one in TIME-WAIT (RFC 9293 §3.6.1)."""
     config = dial.config or stack.config
+    own, shares = config.port_share
     if local_port:
+        if (local_port ^ dial.remote_port) % shares != own:
+            raise OSError(errno.EADDRNOTAVAIL, f"port {local_port} towards this peer is another process's")
         key = FlowKey((dial.local, local_port, dial.remote, dial.remote_port))
         free, iss = _free(stack, key, config, now, delay=0.0)
         if not free:
@@ -226,6 +229,8 @@ def _key(stack: Ground, dial: Dial, local_port: int, now: float) -> tuple[FlowKe
     start = int.from_bytes(stack.random(2), "big") % ports
     for step in range(ports):
         port = first + (start + step) % ports
+        if (port ^ dial.remote_port) % shares != own:
+            continue
         key = FlowKey((dial.local, port, dial.remote, dial.remote_port))
         free, iss = _free(stack, key, config, now, delay=config.time_wait_delay)
         if free:

@@ -96,11 +96,16 @@ def remove(stack: Connected, table: MktTable, mkt: Mkt) -> None:
 
     Raises KeyError where the table does not have it, InUse while it signs or is asked for somewhere.
     """
+    demand_unused(stack, table, mkt)
+    table.remove(mkt)
+    _forget(stack, table, mkt)
+
+
+def demand_unused(stack: Connected, table: MktTable, mkt: Mkt) -> None:
+    """Raise InUse while a key signs or is asked for somewhere."""
     users = sum(_uses(ring, mkt) for _, _, ring in rings(stack, table))
     if users:
         raise InUse(mkt, users)
-    table.remove(mkt)
-    _forget(stack, table, mkt)
 
 
 def _uses(ring: KeyRing, mkt: Mkt) -> bool:

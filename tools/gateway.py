@@ -85,7 +85,8 @@ async def relay(one: Streams, other: Streams) -> None:
 class Relay:
     """One ``[[forward]]``: its listener and the connections that it relays."""
 
-    def __init__(self, network: Network, forward: Forward, relayed: Relayed) -> None:
+    def __init__(self, network: Network, forward: Forward, relayed: Relayed, *, shared: bool = False) -> None:
+        self._shared = shared
         self._network = network
         self._forward = forward
         self._relayed = relayed
@@ -97,7 +98,12 @@ class Relay:
         listen = self._forward.listen
         if listen.kernel:
             self._server = await asyncio.start_server(
-                self._connected, listen.address, listen.port, limit=LIMIT, backlog=_BACKLOG
+                self._connected,
+                listen.address,
+                listen.port,
+                limit=LIMIT,
+                backlog=_BACKLOG,
+                reuse_port=self._shared or None,
             )
         else:
             self._server = await self._network.start_server(
@@ -178,17 +184,20 @@ async def run_gateway(
     network: Network,
     forwards: tuple[Forward, ...],
     *,
-    ready: Callable[[Forward], None],
+    ready: Callable[[], None],
     relayed: Relayed,
     stop: asyncio.Event,
+    shared: bool = False,
 ) -> None:
-    """Relay until ``stop`` is set; ``ready`` is called for each forward once it accepts. Raises OSError."""
-    relays = [Relay(network, forward, relayed) for forward in forwards]
+    """Relay until ``stop`` is set; ``ready`` is called once all forwards accept. Raises OSError.
+
+    ``shared``: other processes listen at the kernel's addresses too.
+    """
+    relays = [Relay(network, forward, relayed, shared=shared) for forward in forwards]
     try:
         for relay_ in relays:
             await relay_.start()
-        for forward in forwards:
-            ready(forward)
+        ready()
         await stop.wait()
     finally:
         await asyncio.gather(*(relay_.stop() for relay_ in relays))

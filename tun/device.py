@@ -20,6 +20,7 @@ from . import offload as offloads
 from .addresses import AddressPlan, plan_addresses
 from .errors import TunError
 from .netns import add_address, address_family, call_in, find_device
+from .steering import steer
 
 _NODE = "/dev/net/tun"
 _QUEUE_PACKETS = 10_000  # a full queue drops silently, so it is long
@@ -30,6 +31,7 @@ _SETTINGS_V6 = (("accept_ra", "0"), ("addr_gen_mode", "1"), ("router_solicitatio
 _FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 _GONE = (errno.EBADFD, errno.EBADF, errno.ENODEV)
 _FINISHED = bytes(HEADER.size)
+_MULTI_QUEUE = 0x0100
 
 
 class Tun:
@@ -40,6 +42,9 @@ class Tun:
     68-65,535 (1,280 or more with IPv6). Without ``offload``, or where the kernel has no virtio-net header, packets
     are finished ones of at most ``mtu`` octets; else they are so until ``use_offload``. Raises TunError, one line.
     The device is gone after ``close``.
+
+    With ``queues`` it has so many, of which this object uses the first until ``keep``; ``steered``: the kernel puts
+    packets into the queue of their flow (``tun.steering``).
 
     ``written`` counts packets; ``dropped`` those that the kernel would not take: no room for longer than the
     queue here lasts, device down, or not an IP packet.
@@ -54,6 +59,7 @@ class Tun:
         netns: str | None = None,
         mtu: int = 1500,
         offload: bool = True,
+        queues: int = 1,
     ) -> None:
         self.name = name
         self.netns = netns
@@ -64,10 +70,12 @@ class Tun:
         plan = plan_addresses(addresses, hosts)
         _check(name, mtu, plan)
         self._reader: offloads.Reader | None = None
-        self._device: TunTapDevice | None
-        self._device, headed = call_in(netns, lambda: _create(name, offload))
-        self._descriptor = int(self._device.fileno())
+        devices, headed = call_in(netns, lambda: _create(name, offload, queues))
+        self._device: TunTapDevice | None = devices[0]
+        self._queues = devices
+        self._descriptor = int(devices[0].fileno())
         try:
+            self.steered = queues > 1 and steer(self._descriptor)
             if headed:
                 self._reader = offloads.Reader(self._descriptor)
             os.set_blocking(self._descriptor, False)
@@ -94,6 +102,18 @@ class Tun:
     def pending(self) -> int:
         """Packets that wait for the kernel to have room."""
         return len(self._pending)
+
+    def keep(self, index: int) -> None:
+        """Use queue ``index`` from now on; the others are other processes', which have them from before a fork."""
+        for number, device in enumerate(self._queues):
+            if number != index:
+                device.close()
+        self._queues = [self._queues[index]]
+        self._device = self._queues[0]
+        self._descriptor = int(self._device.fileno())
+        if self._reader is not None:
+            self._reader = offloads.Reader(self._descriptor)
+        os.set_blocking(self._descriptor, False)
 
     def use_offload(self) -> bool:
         """From now on take packets from a stack with ``offload`` and give such, where the kernel can."""
@@ -174,7 +194,9 @@ class Tun:
         if self._device is not None:
             self.dropped += len(self._pending)
             self._pending.clear()
-            self._device.close()
+            for device in self._queues:
+                device.close()
+            self._queues = []
             self._device = None
             self._descriptor = -1
 
@@ -214,17 +236,30 @@ def _check(name: str, mtu: int, plan: AddressPlan) -> None:
         raise TunError(f"an MTU of {mtu} octets is not possible, {least} to 65535 are")
 
 
-def _create(name: str, offload: bool) -> tuple[TunTapDevice, bool]:
-    """The device, and whether packets have the virtio-net header."""
+def _create(name: str, offload: bool, queues: int) -> tuple[list[TunTapDevice], bool]:
+    """The device's queues, and whether packets have the virtio-net header."""
+    flags = IFF_TUN | IFF_NO_PI | (_MULTI_QUEUE if queues > 1 else 0)
     if offload:
         # A kernel that does not know the flag refuses, and so does a device of that name without it.
         with suppress(OSError):
-            return TunTapDevice(name, IFF_TUN | IFF_NO_PI | offloads.IFF_VNET_HDR), True
+            return _open(name, flags | offloads.IFF_VNET_HDR, queues), True
     try:
-        return TunTapDevice(name, IFF_TUN | IFF_NO_PI), False
+        return _open(name, flags, queues), False
     except OSError as error:
         number = error.errno or 0
         raise TunError(_why(name, number), number) from None
+
+
+def _open(name: str, flags: int, queues: int) -> list[TunTapDevice]:
+    made: list[TunTapDevice] = []
+    try:
+        for _ in range(queues):
+            made.append(TunTapDevice(name, flags))
+    except OSError:
+        for device in made:
+            device.close()
+        raise
+    return made
 
 
 def _why(name: str, number: int) -> str:

@@ -118,6 +118,17 @@ class Driver(Generic[HostT]):
         if self.error is not None:
             raise self.error
 
+    def take(self, batch: Batch) -> None:
+        """Take packets that came by another way than the device; boxes and capture do not see them."""
+        if self._closed or not len(batch):
+            return
+        now = self._loop.time()
+        self.stack.receive(batch, now)
+        try:
+            self._flush(now)
+        except TunError as error:
+            self._fail(error)
+
     def close(self) -> None:
         """Send what the stack has to send now, then stop; nothing the second time.
 

@@ -98,6 +98,19 @@ def test_a_peer_has_as_many_connections_as_there_are_ports() -> None:
     stack.connect(("10.0.0.2", 81), now=0.0)
 
 
+def test_a_process_among_several_takes_ports_by_which_answers_find_it() -> None:
+    config = TcpConfig(local_ports=(50_000, 50_049), port_share=(1, 3))
+    stack = Stack(["10.0.0.1"], random=random.Random(1).randbytes, config=config)
+    own = {port for port in range(50_000, 50_050) if (port ^ 80) % 3 == 1}
+    assert {stack.connect(("10.0.0.2", 80), now=0.0).local[1] for _ in own} == own
+    with pytest.raises(OSError, match="no free port"):
+        stack.connect(("10.0.0.2", 80), now=0.0)
+    with pytest.raises(OSError, match="another process") as caught:
+        stack.connect(("10.0.0.2", 80), now=0.0, local_port=80 ^ 2)
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+    stack.connect(("10.0.0.2", 80), now=0.0, local_port=80 ^ 4)
+
+
 def test_without_a_configured_key_require_cannot_begin_and_prefer_is_plain() -> None:
     keys = MktTable([Mkt("k", 1, 1, b"secret", peer=ip_network("10.7.0.0/16"))])
     stack = made("10.0.0.1")

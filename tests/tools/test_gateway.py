@@ -37,9 +37,7 @@ async def gateway(handler: Handler, *, kernel_listens: bool, lines: Lines) -> An
     def relayed(which: Forward, report: Mapping[str, object], error: str | None) -> None:
         lines.append((which.name, error))
 
-    task = asyncio.ensure_future(
-        run_gateway(Loopback(), (forward,), ready=lambda _: ready.set(), relayed=relayed, stop=stop)
-    )
+    task = asyncio.ensure_future(run_gateway(Loopback(), (forward,), ready=ready.set, relayed=relayed, stop=stop))
     await ready.wait()
     try:
         yield near.port

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,10 @@ from ao.keyfile import KeyFileError
 
 from ..gateway import run_gateway
 from ..gateway_file import Forward, GatewayFileError, load
-from . import options, running
+from . import options, running, several
+
+if TYPE_CHECKING:
+    from tun.interface import Interface
 
 EPILOG = r"""Example of FILE.toml:
 
@@ -40,6 +43,7 @@ def gateway(
     keylog: options.KeyLog = None,
     box_keys: options.BoxKeys = None,
     control: options.Control = None,
+    workers: several.Option = 1,
     experiment: options.Experiments = None,
     json: options.Json = False,
 ) -> None:
@@ -58,19 +62,18 @@ def gateway(
     running.require_device()
     show = running.printer(json, stream_is_output=True)
 
-    def ready(forward: Forward) -> None:
-        running.say_ready(endpoint(forward.listen.address, forward.listen.port))
+    def tell() -> None:
+        for forward in content.forwards:
+            running.say_ready(endpoint(forward.listen.address, forward.listen.port))
 
-    def relayed(forward: Forward, report: Mapping[str, object], error: str | None) -> None:
-        show(report, error, forward=forward.name)
+    async def body(
+        network: Interface, ready: Callable[[], None], stop: asyncio.Event, more: Mapping[str, object]
+    ) -> None:
+        def relayed(forward: Forward, report: Mapping[str, object], error: str | None) -> None:
+            show(report, error, forward=forward.name, **more)
 
-    async def main(stop: asyncio.Event) -> int:
-        securities = {forward.name: forward.security for forward in content.forwards}
-        async with (
-            running.interface(content.link, lambda _: stop.set()) as network,
-            running.controlled(network, securities, control, content.link.name),
-        ):
-            await run_gateway(network, content.forwards, ready=ready, relayed=relayed, stop=stop)
-        return 0
+        shared = workers > 1
+        await run_gateway(network, content.forwards, ready=ready, relayed=relayed, stop=stop, shared=shared)
 
-    raise typer.Exit(running.run_until_stopped(main))
+    securities = {forward.name: forward.security for forward in content.forwards}
+    raise typer.Exit(several.run(workers, content.link, securities, control, body, tell))

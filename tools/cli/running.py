@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stack.security import Security
     from tun.interface import Interface
 
+    from ..control.desk import Clerk
+
 INTERRUPTED = 130
 
 
@@ -43,11 +45,18 @@ async def interface(link: Link, gone: Callable[[str], object]) -> AsyncIterator[
         offload=link.offload,
         config=TcpConfig(congestion=link.congestion, sack_blocks=link.sack_blocks, nagle=False),
     )
+    async with entered(network, gone):
+        yield network
+
+
+@asynccontextmanager
+async def entered(network: Interface, gone: Callable[[str], object]) -> AsyncIterator[None]:
+    """Set up ``network``, as ``interface`` does."""
     async with network:
         watch = asyncio.ensure_future(network.wait())
         watch.add_done_callback(lambda _: network.error is not None and gone(str(network.error)))
         try:
-            yield network
+            yield
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
@@ -64,13 +73,18 @@ async def controlled(
     ``securities`` have the keys, by a gateway's forward or one name. Configured keys change on time. What does not
     verify is told, a line a second and reason.
     """
+    async with watched(network, securities) as clerk, commanded(clerk, securities, path, tun):
+        yield
+
+
+@asynccontextmanager
+async def watched(network: Interface, securities: Mapping[str, Security]) -> AsyncIterator[Clerk]:
+    """``controlled`` without its socket: who carries out the orders is given."""
     from tun.aolog import tell_drops
     from tun.edolog import tell_tampering
     from tun.keyclock import keep_time
 
     from ..control.desk import desk
-    from ..control.place import default_path
-    from ..control.server import control
 
     tables = {name: security.keys for name, security in securities.items() if security.keys is not None}
     legacy = {name: security.md5_keys for name, security in securities.items() if security.md5_keys is not None}
@@ -80,14 +94,26 @@ async def controlled(
         if tables:
             await ends.enter_async_context(tell_drops(stack, notice))
             await ends.enter_async_context(keep_time(stack, tuple(tables.values()), wake))
-        where = path or default_path(tun)
+        yield desk(stack, tables, wake, now, legacy)
+
+
+@asynccontextmanager
+async def commanded(
+    clerk: Clerk, securities: Mapping[str, Security], path: Path | None, tun: str
+) -> AsyncIterator[None]:
+    """The socket of ``controlled``, by which ``clerk`` gets orders."""
+    from ..control.place import default_path
+    from ..control.server import control
+
+    where = path or default_path(tun)
+    async with AsyncExitStack() as ends:
         try:
-            await ends.enter_async_context(control(where, desk(stack, tables, wake, now, legacy)))
+            await ends.enter_async_context(control(where, clerk))
         except OSError as error:
             if path is not None:
                 raise
             # Devices of one name in two namespaces: the second command runs all the same.
-            if tables or legacy:
+            if any(security.keys is not None or security.md5_keys is not None for security in securities.values()):
                 notice(f"its keys cannot be changed while it runs: {where}: {error.strerror} (--control PATH)")
         yield
 
@@ -126,8 +152,13 @@ def _run(main: Coroutine[None, None, int]) -> int:
         return asyncio.run(main)
     except OSError as error:
         # The device, its namespace, or a port that is taken: nothing was started.
-        print(f"edotun: {describe(error)}", file=sys.stderr, flush=True)
-        return 1
+        return fail(error)
+
+
+def fail(error: OSError) -> int:
+    """Print why the command ends, and return its exit status."""
+    print(f"edotun: {describe(error)}", file=sys.stderr, flush=True)
+    return 1
 
 
 def describe(error: OSError) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +16,10 @@ from ao.ends import endpoint
 
 from .. import http, services
 from ..serve import serve as run_service
-from . import methods, options, running
+from . import methods, options, running, several
+
+if TYPE_CHECKING:
+    from tun.interface import Interface
 
 _PORTS = {"echo": 7, "sink": 9, "source": 19, "http": 80}
 EPILOG = """Examples:
@@ -65,6 +70,7 @@ def serve(
     congestion: options.Congestion = "cubic",
     sack_blocks: options.SackBlocks = 16,
     no_offload: options.NoOffload = False,
+    workers: several.Option = 1,
     protect: options.Protect = "none",
     policy: options.Policy = "require",
     edo: options.EdoOption = None,
@@ -100,6 +106,7 @@ def serve(
         options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks), box_keys
     )
     link = replace(link, offload=not no_offload)
+    several.check(workers, link)
     dialect = (edo_kind, edo_units, edo_form)
     security = options.security(
         protect,
@@ -125,20 +132,13 @@ def serve(
     number = port if port is not None else default_port
     first = str(ipaddress.ip_interface(link.addresses[0]).ip)
 
-    async def main(stop: asyncio.Event) -> int:
-        async with (
-            running.interface(link, lambda _: stop.set()) as network,
-            running.controlled(network, {"keys": security}, control, link.name),
-        ):
-            await run_service(
-                network,
-                handler,
-                number,
-                security,
-                ready=lambda: running.say_ready(endpoint(first, number)),
-                finished=running.printer(json, stream_is_output=True),
-                stop=stop,
-            )
-        return 0
+    async def body(
+        network: Interface, ready: Callable[[], None], stop: asyncio.Event, more: Mapping[str, object]
+    ) -> None:
+        finished = partial(running.printer(json, stream_is_output=True), **more)
+        await run_service(network, handler, number, security, ready=ready, finished=finished, stop=stop)
 
-    raise typer.Exit(running.run_until_stopped(main))
+    def tell() -> None:
+        running.say_ready(endpoint(first, number))
+
+    raise typer.Exit(several.run(workers, link, {"keys": security}, control, body, tell))

@@ -60,7 +60,10 @@ class Keys:
             case "remove":
                 forward, table, mkt = self._named(order)
                 try:
-                    rollover.remove(self._stack, table, mkt)
+                    if order.get("check"):
+                        rollover.demand_unused(self._stack, table, mkt)
+                    else:
+                        rollover.remove(self._stack, table, mkt)
                 except rollover.InUse as fault:
                     raise OrderFault(f"{fault}: rotate to another first") from None
                 return {"key": mkt.name, "forward": forward}

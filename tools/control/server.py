@@ -77,10 +77,16 @@ def _refusal() -> dict[str, object]:
 def _answer(orders: Clerk, line: bytes) -> dict[str, object]:
     try:
         order = json.loads(line)
+    except json.JSONDecodeError:
+        return {"ok": False, "error": "an order is a JSON object on one line"}
+    return answer(orders, order)
+
+
+def answer(orders: Clerk, order: object) -> dict[str, object]:
+    """The answer to an order, ``ok`` or with an ``error``."""
+    try:
         if not isinstance(order, dict):
             raise OrderFault("an order is a JSON object")
         return {"ok": True, **orders.carry_out(order)}
-    except json.JSONDecodeError:
-        return {"ok": False, "error": "an order is a JSON object on one line"}
     except OrderFault as fault:
         return {"ok": False, "error": str(fault)}

@@ -1,0 +1,219 @@
+"""A command in several processes: the parent makes them, speaks for them, and ends all when one ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+# The most that a message between parent and worker has, octets, and how long an answer may take, seconds.
+_LARGEST: Final = 1 << 20
+_PATIENCE: Final = 10.0
+_KILL_AFTER: Final = 15.0
+
+
+class Link:
+    """A worker's line to the parent: orders come, answers and news go. The parent's end is the worker's end."""
+
+    def __init__(self, line: socket.socket, stop: asyncio.Event) -> None:
+        self._line = line
+        self._stop = stop
+        self._carry_out: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+        asyncio.get_running_loop().add_reader(line.fileno(), self._readable)
+
+    def ready(self) -> None:
+        """Tell that connections are accepted."""
+        self._send({"ready": True})
+
+    def fault(self, text: str) -> None:
+        """Tell why this worker, and so the command, ends."""
+        self._send({"fault": text})
+        self._stop.set()
+
+    def serve(self, carry_out: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        """Have orders carried out by ``carry_out`` from now on, which returns the whole answer."""
+        self._carry_out = carry_out
+
+    def _readable(self) -> None:
+        try:
+            message = self._line.recv(_LARGEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if not message:
+            asyncio.get_running_loop().remove_reader(self._line.fileno())
+            self._stop.set()
+            return
+        order = json.loads(message)
+        answer = {"ok": False, "error": "the worker is not ready yet"}
+        self._send(answer if self._carry_out is None else self._carry_out(order))
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            self._line.send(json.dumps(message).encode())
+
+
+Work = Callable[[int, Link, asyncio.Event], Awaitable[None]]
+
+
+class _Worker:
+    def __init__(self, number: int, process: int, line: socket.socket) -> None:
+        self.number = number
+        self.process = process
+        self.line = line
+        self.ready = False
+        self.over = False
+
+
+class Workers:
+    """``count`` processes that run ``work(number, link, stop)`` each, forked when this is made.
+
+    In a worker the constructor does not return. ``run`` returns the command's exit status.
+    """
+
+    def __init__(self, count: int, work: Work) -> None:
+        self._workers: list[_Worker] = []
+        for number in range(count):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            process = os.fork()
+            if process == 0:
+                ours.close()
+                for worker in self._workers:
+                    worker.line.close()
+                _be_worker(number, theirs, work)
+            theirs.close()
+            ours.setblocking(False)
+            self._workers.append(_Worker(number, process, ours))
+        self._fault: str | None = None
+        self._stopping = False
+
+    @property
+    def processes(self) -> list[int]:
+        """The workers' process ids."""
+        return [worker.process for worker in self._workers]
+
+    def ask(self, order: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Have every worker carry out ``order``; their answers. Raises OSError where one does not answer."""
+        octets = json.dumps(order).encode()
+        for worker in self._workers:
+            worker.line.send(octets)
+        answers = []
+        for worker in self._workers:
+            worker.line.settimeout(_PATIENCE)
+            try:
+                message = worker.line.recv(_LARGEST)
+            finally:
+                worker.line.setblocking(False)
+            if not message:
+                raise OSError("it has ended")
+            answers.append(json.loads(message))
+        return answers
+
+    async def run(
+        self, inside: Callable[[], contextlib.AbstractAsyncContextManager[None]], tell: Callable[[], None]
+    ) -> int:
+        """Run until all have ended; ``inside`` is entered, and ``tell`` called, once all accept connections."""
+        loop = asyncio.get_running_loop()
+        news = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        for worker in self._workers:
+            loop.add_reader(worker.line.fileno(), self._hear, worker, news)
+        async with contextlib.AsyncExitStack() as ends:
+            told = False
+            while not all(worker.over for worker in self._workers):
+                if not told and all(worker.ready for worker in self._workers):
+                    told = True
+                    try:
+                        await ends.enter_async_context(inside())
+                    except OSError as error:
+                        self._end(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+                    else:
+                        tell()
+                await news.wait()
+                news.clear()
+        if self._fault is not None:
+            print(f"edotun: {self._fault}", file=sys.stderr, flush=True)
+        return 0 if self._fault is None else 1
+
+    def _hear(self, worker: _Worker, news: asyncio.Event) -> None:
+        news.set()
+        try:
+            message = worker.line.recv(_LARGEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if message:
+            told = json.loads(message)
+            worker.ready = worker.ready or bool(told.get("ready"))
+            if told.get("fault"):
+                self._end(str(told["fault"]))
+            return
+        asyncio.get_running_loop().remove_reader(worker.line.fileno())
+        _, status = os.waitpid(worker.process, 0)
+        worker.over = True
+        code = os.waitstatus_to_exitcode(status)
+        if not self._stopping or code not in (0, -signal.SIGTERM, -signal.SIGINT):
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+            self._end(f"worker {worker.number} {how}")
+
+    def _end(self, fault: str) -> None:
+        self._fault = self._fault or fault
+        self._stop()
+
+    def _stop(self) -> None:
+        first = not self._stopping
+        self._stopping = True
+        for worker in self._workers:
+            if not worker.over:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.process, signal.SIGTERM)
+        if first:
+            asyncio.get_running_loop().call_later(_KILL_AFTER, self._kill)
+
+    def _kill(self) -> None:
+        for worker in self._workers:
+            if not worker.over:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.process, signal.SIGKILL)
+
+
+def _be_worker(number: int, line: socket.socket, work: Work) -> None:
+    """Run ``work`` in this process, then end it."""
+    line.setblocking(False)
+    status = 1
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signal_ in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signal_, stop.set)
+        link = Link(line, stop)
+        try:
+            await work(number, link, stop)
+        except OSError as error:
+            text = error.strerror or str(error)
+            link.fault(f"{error.filename}: {text}" if error.filename else text)
+            raise
+
+    try:
+        asyncio.run(main())
+        status = 0
+    except OSError:
+        pass
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
