@@ -14,8 +14,9 @@ from ..registry import Registry
 PHASES: Final = ("syn", "established")
 """``syn``: segments with SYN and those sent beside one (no flag at all); ``established``: all others."""
 
-STAGES: Final = ("once", "twice")
-"""``once``: one connection; ``twice``: another one between the same ports came before, and the attacker saw it."""
+STAGES: Final = ("once", "twice", "wrap", "round")
+"""``once``: one connection; ``twice``: another one between the same ports came before, and the attacker saw it;
+``wrap``: the client's sequence numbers begin anew in mid-stream; ``round``: it sends 2^32 octets and more."""
 
 
 @dataclass(frozen=True, slots=True)

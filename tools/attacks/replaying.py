@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from edo.codepoints import TIMESTAMPS
+from stack.batch import Octets
 from stack.box import Direction, Emission
 from stack.run import ACK, SYN
+from stack.simulator.boxes import EachPacket
 
 from .attacker import Attacker
 from .registry import PHASES, Target, attack
@@ -14,6 +17,14 @@ from .segments import Parts
 _LATER: Final = 0.015  # seconds
 # Segments of an earlier connection that are played into the next, for each direction.
 _MOST: Final = 200
+# Packets with octets, when 2^32 octets are sent. Of so many early ones those behind the first few are kept; behind
+# so many none of theirs is sent again.
+_LARGE: Final = 2000
+_EARLY: Final = 16
+_FIRST: Final = 8
+_LATE: Final = 10_000
+# Numbers that are so close are within the window, octets.
+_WITHIN: Final = 1 << 19
 
 
 class Replay(Attacker):
@@ -84,8 +95,8 @@ class ReplayBefore(Attacker):
             if moved.flags & ACK:
                 moved.ack += there - old_there
             newest = self.last[direction]
-            place = None if newest is None else newest.place(8)
-            mine = moved.place(8)
+            place = None if newest is None else newest.place(TIMESTAMPS)
+            mine = moved.place(TIMESTAMPS)
             if place is not None and mine is not None:
                 # Timestamps of today, which PAWS has nothing against.
                 mine[0][mine[1]] = place[0][place[1]]
@@ -148,3 +159,82 @@ class Delay(Attacker):
 def hold(target: Target) -> Delay:
     """Three segments of each direction come a second late."""
     return Delay(target)
+
+
+class AcrossWrap(Attacker):
+    """Keeps the client's segments with octets from before its numbers begin anew, and sends them behind that."""
+
+    __slots__ = ("_kept", "_played", "_wrapped")
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._kept: list[bytes] = []
+        self._wrapped = 0
+        self._played = False
+
+    def meets(self, parts: Parts, packet: bytes, direction: Direction, now: float, out: list[Emission]) -> None:
+        """Append the segment, and behind the third one that follows the wrap those from before it."""
+        out.append((now, direction, packet))
+        if direction is Direction.BACKWARD or not parts.payload:
+            return
+        if parts.seq >> 31:
+            self._kept.append(packet)
+        else:
+            self._wrapped += 1
+        if self._wrapped == 3 and not self._played:
+            self._played = True
+            self.acts += len(self._kept)
+            out += [(now, direction, kept) for kept in self._kept]
+
+
+@attack("replay-wrap", fields=("seq",), stage="wrap")
+def across_wrap(target: Target) -> AcrossWrap:
+    """What the client sent before its sequence numbers wrapped comes again behind that."""
+    return AcrossWrap(target)
+
+
+class NextRound(EachPacket):
+    """Keeps early segments of the client, and sends them when their numbers are expected again, 2^32 octets later.
+
+    Once as they were, and once with timestamps of the present, which PAWS has nothing against (RFC 7323 §5).
+    """
+
+    __slots__ = ("_count", "_kept", "_played", "acts")
+
+    def __init__(self) -> None:
+        super().__init__(Direction.FORWARD)
+        self.acts = 0
+        self._kept: list[Parts] = []
+        self._count = 0
+        self._played = False
+
+    def one(self, packet: Octets, direction: Direction, now: float, out: list[Emission]) -> None:
+        """Append the packet, of very many, so that few are taken apart; and what is played again before it."""
+        if not self._played and len(packet) > _LARGE:
+            self._count += 1
+            if self._count <= _EARLY:
+                parts = Parts.read(packet)
+                if parts is not None and self._count > _FIRST:
+                    self._kept.append(parts)
+            elif self._count > _LATE and (self._kept[0].seq - int.from_bytes(packet[24:28])) % (1 << 32) < _WITHIN:
+                self._play(packet, now, out)
+        out.append((now, direction, packet))
+
+    def _play(self, packet: Octets, now: float, out: list[Emission]) -> None:
+        self._played = True
+        newest = Parts.read(packet)
+        place = None if newest is None else newest.place(TIMESTAMPS)
+        for kept in self._kept:
+            copies = [kept.packet()]
+            mine = kept.place(TIMESTAMPS)
+            if place is not None and mine is not None:
+                mine[0][mine[1]] = place[0][place[1]]
+                copies.append(kept.packet())
+            self.acts += len(copies)
+            out += [(now, Direction.FORWARD, copy) for copy in copies]
+
+
+@attack("replay-round", fields=("seq",), stage="round")
+def next_round(target: Target) -> NextRound:
+    """Segments come again when 2^32 octets have passed and their numbers are expected anew."""
+    return NextRound()

@@ -24,6 +24,9 @@ _LOST: Final = 6
 _READS: Final = "read"
 # Enough for several round trips, retransmissions among them.
 _OCTETS: Final = 24_000
+# 2^32 octets and 4 MiB. No power of two, so that octets of the first round are wrong in the second.
+_BLOCK: Final = 1_000_000
+_BLOCKS: Final = ((1 << 32) + (1 << 22)) // _BLOCK
 # With ECN, so that its flags mean something.
 _CONFIG: Final = TcpConfig(ecn="offer", user_timeout=60.0)
 
@@ -62,6 +65,8 @@ class Headers:
         found: list[dict[str, Value]] = []
         for attack in ATTACKS.values():
             for field in attack.fields:
+                if reduced and attack.stage == "round":
+                    continue
                 for phase in filter(partial(attack.aims, field), attack.phases):
                     row = {"field": field, "attack": attack.name, "phase": phase}
                     found += [{**row, "mode": mode} for mode in PROTECTIONS if not reduced or mode in _REDUCED]
@@ -71,7 +76,7 @@ class Headers:
         """Have two programs speak with the attacker between them, and judge what they saw."""
         field, name, phase, mode = (str(cell.parameters[key]) for key in ("field", "attack", "phase", "mode"))
         attack, protection = ATTACKS.find(name), PROTECTIONS.find(mode)
-        talk = Talk(cell.seed, _OCTETS, config=_CONFIG, before=attack.stage == "twice")
+        talk = _talk(cell.seed, attack.stage)
         box = attack.make(_target(cell.seed, field, phase, talk.up))
         wiretap = Wiretap()
         client, server = protection.make()
@@ -82,6 +87,15 @@ class Headers:
             outcome.outcome = LEAKED
         outcome.evidence = {"attack": attack.about, **_acts(attack, box), **outcome.evidence}
         return outcome
+
+
+def _talk(seed: int, stage: str) -> Talk:
+    if stage == "wrap":
+        return Talk(seed, _OCTETS, config=_CONFIG, isn=(1 << 32) - _OCTETS // 2)
+    if stage == "round":
+        config = TcpConfig(mtu=65_535, user_timeout=60.0)
+        return Talk(seed, _BLOCK, config=config, repeat=_BLOCKS, rate=10e9, most_steps=10_000_000)
+    return Talk(seed, _OCTETS, config=_CONFIG, before=stage == "twice")
 
 
 def _target(seed: int, field: str, phase: str, secret: bytes) -> Target:

@@ -34,10 +34,11 @@ OUTCOMES: Final = {
 _TOLERANCE: Final = 0.002
 _PIECE: Final = 16  # octets that nobody finds by chance
 _EVERY: Final = 500
+_KEPT: Final = 1 << 22
 
 
 class Wiretap:
-    """A box that changes nothing and keeps what goes by, to be searched for plaintext."""
+    """A box that changes nothing and keeps what goes by (4 MiB), to be searched for plaintext."""
 
     next_deadline: float | None = None  # nothing waits here
 
@@ -46,8 +47,9 @@ class Wiretap:
 
     def process(self, packets: list[Octets], direction: Direction, now: float) -> list[Emission]:
         """Keep and pass on."""
-        for packet in packets:
-            self._seen += packet
+        if len(self._seen) < _KEPT:
+            for packet in packets:
+                self._seen += packet
         return [(now, direction, packet) for packet in packets]
 
     def found(self, plaintext: bytes) -> bool:

@@ -14,6 +14,7 @@ from tools.lab.cell import Cell, Outcome
 from tools.lab.expected import HARMLESS, RULES, expected
 from tools.lab.headers import MATRIX
 from tools.lab.judging import LEAKED, NO_EFFECT, OUTCOMES, RESET, STALLED, WRONG
+from tools.lab.protections import PROTECTIONS
 from tools.lab.sweep import run_cell
 
 SEED = 7
@@ -141,5 +142,8 @@ def test_rows_have_every_field_and_the_reduced_matrix_is_part_of_the_whole() -> 
     whole = {one.key for one in MATRIX.cells(reduced=False, seed=1)}
     reduced = {one.key for one in MATRIX.cells(reduced=True, seed=1)}
     assert reduced < whole
-    assert len(whole) == 3 * len(reduced)
+    # The rest is other protections, and the connection of 2^32 octets.
+    rows = {one.key for one in MATRIX.cells(reduced=False, seed=1) if one.parameters["mode"] == "none"}
+    assert len(whole) == len(rows) * len(PROTECTIONS)
+    assert len(reduced) == 3 * (len(rows) - 1)
     assert set(OUTCOMES) >= {one for rule in RULES for one in rule.expected.outcomes}
