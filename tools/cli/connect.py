@@ -17,6 +17,7 @@ from ..connect import Job
 from ..connect import connect as run_connection
 from ..stdio import Output, read_chunks
 from . import methods, options, running
+from .box_keys import BoxKeys, with_box_keys
 
 EPILOG = """Examples:
 
@@ -98,7 +99,7 @@ def connect(
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
-    box_keys: options.BoxKeys = None,
+    box_keys: BoxKeys = None,
     json: options.Json = False,
 ) -> None:
     """Connect through the stack: standard input to the peer, the peer to standard output."""
@@ -111,7 +112,7 @@ def connect(
     if not timeout > 0:
         options.wrong(f"--timeout: {timeout:g} is not above 0")
     options.port(port, 0)
-    link = options.with_box_keys(
+    link = with_box_keys(
         options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks), box_keys
     )
     link = replace(link, offload=not no_offload)

@@ -16,6 +16,7 @@ from ao.keyfile import KeyFileError
 from ..gateway import run_gateway
 from ..gateway_file import Forward, GatewayFileError, load
 from . import options, running, several
+from .box_keys import BoxKeys, with_box_keys
 
 if TYPE_CHECKING:
     from tun.interface import Interface
@@ -41,7 +42,7 @@ def gateway(
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
-    box_keys: options.BoxKeys = None,
+    box_keys: BoxKeys = None,
     control: options.Control = None,
     workers: several.Option = 1,
     experiment: options.Experiments = None,
@@ -54,7 +55,7 @@ def gateway(
         options.wrong(str(error))
     except OSError as error:
         options.wrong(running.describe(error))
-    content = replace(content, link=options.with_box_keys(content.link, box_keys))
+    content = replace(content, link=with_box_keys(content.link, box_keys))
     declared = options.experiments(experiment)
     if declared:
         forwards = ((one, replace(one.security, experiments=declared)) for one in content.forwards)

@@ -10,9 +10,9 @@ import typer
 from . import options
 from .lab_run import DEFAULT_DB
 
-EPILOG = """Example: edotun lab report report/ && firefox report/index.html
+EPILOG = r"""Example: edotun lab report report/ && firefox report/index.html
 
-The page needs no network and no other file; plots need matplotlib (pip install 'edotun[plots]')."""
+The page needs no network and no other file; plots need matplotlib (pip install 'edotun\[plots]')."""
 
 
 def report(

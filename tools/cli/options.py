@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -74,15 +73,6 @@ KeyLog = Annotated[
         "--keylog",
         metavar="FILE",
         help="Append the secrets of agreed keys to FILE, for edotun decrypt.",
-        rich_help_panel=_PROTECTION,
-    ),
-]
-BoxKeys = Annotated[
-    Path | None,
-    typer.Option(
-        "--box-keys",
-        metavar="FILE",
-        help="Append the MAC keys of agreed keys to FILE, for a box that may sign and cannot read.",
         rich_help_panel=_PROTECTION,
     ),
 ]
@@ -343,13 +333,6 @@ def link(
         )
     except Fault as fault:
         wrong(f"--{fault.option.replace('_', '-')}: {fault}")
-
-
-def with_box_keys(link: Link, file: Path | None) -> Link:
-    """Return ``link`` with the file of ``--box-keys``."""
-    if file is not None and not file.parent.is_dir():
-        wrong(f"--box-keys: there is no folder {file.parent}")
-    return replace(link, box_keys=file)
 
 
 def security(

@@ -17,6 +17,7 @@ from ao.ends import endpoint
 from .. import http, services
 from ..serve import serve as run_service
 from . import methods, options, running, several
+from .box_keys import BoxKeys, with_box_keys
 
 if TYPE_CHECKING:
     from tun.interface import Interface
@@ -96,13 +97,13 @@ def serve(
     capture: options.Capture = None,
     qlog: options.Qlog = None,
     keylog: options.KeyLog = None,
-    box_keys: options.BoxKeys = None,
+    box_keys: BoxKeys = None,
     json: options.Json = False,
 ) -> None:
     """Serve echo, sink, source or files on the stack's own addresses."""
     handler, default_port = _handler(service, octets)
     options.port(port, 1)
-    link = options.with_box_keys(
+    link = with_box_keys(
         options.link(tun, addr, host, netns, mtu, capture, qlog, congestion, keylog, sack_blocks), box_keys
     )
     link = replace(link, offload=not no_offload)

@@ -11,8 +11,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.tools.lab_report.results import fill
+from tools.cli.main import app
 from tools.lab.cell import LabError
 from tools.lab.store import Store
 from tools.lab_report import plots
@@ -204,3 +206,13 @@ def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LabError, match="file"):
         write(tmp_path / "lab.sqlite", tmp_path / "file")
+
+
+def test_the_command_says_what_it_wrote_and_what_it_lacks(database: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["lab", "report", str(tmp_path / "out"), "--db", str(database)])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path / 'out' / 'index.html'}: 4 tables, 18 runs; 7 CSV files beside it\n"
+    done = CliRunner().invoke(app, ["lab", "report", str(tmp_path), "--db", str(tmp_path / "none")])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"edotun: {tmp_path / 'none'}: there are no results")
+    assert done.stderr.count("\n") == 1
