@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ao.keys import KeyRing
 from ao.tally import Tally
 from stack.isn import InitialNumbers
 from tests.stack.fastpath.twins import Pair, Twins, right_checksums
@@ -207,12 +208,65 @@ def test_keys_that_change_are_the_same(edo: str | None) -> None:
     assert twins.taken > 300
 
 
-def ask_for(pair: Pair, end: int, key_id: int) -> None:
+def test_what_comes_under_an_older_key_is_the_same() -> None:
+    """Segments of the key before come again while the next one serves, and when it was removed."""
+    twins = Twins(9, "ao")
+    for _ in range(8):
+        twins.step()
+    kept: list[bytes] = []
+    twins.harm = lambda packets, _: (kept.extend(packets[:3]), packets)[1]
+    for turn in range(6):
+        twins.both(lambda pair: write(pair, 0, bytes(50_000), False))
+        for _ in range(6):
+            twins.both(lambda pair: read(pair, 1, -1))
+            twins.step()
+        if turn == 1:
+            twins.both(lambda pair: (ask_for(pair, 0, 2), ask_for(pair, 1, 2)))
+        if turn == 4:
+            twins.both(lambda pair: keys_of(pair, 1).remove(1))
+        old, before = kept[:20], twins.fast.server.drops["ao_key_not_found"]
+        for index in (0, 1):
+            twins.under_way[index][:0] = [packet for packet in old if packet[19] == 1 + index]
+        twins.step()
+        assert (twins.fast.server.drops["ao_key_not_found"] > before) == (turn >= 4)
+    assert twins.taken > 100
+
+
+@pytest.mark.parametrize("harm", [nothing, disorder], ids=lambda harm: harm.__name__)
+def test_new_keys_are_the_same(harm: Harm) -> None:
+    """Agreed on in the middle of a transfer, several times."""
+    twins = Twins(10, "ao-enc-dh")
+    for _ in range(8):
+        twins.step()
+    twins.harm = harm
+    for turn in range(5):
+        twins.both(lambda pair, end=turn & 1: rekey(pair, end))
+        for index in range(20):
+            if index < 8:
+                twins.both(lambda pair, end=index & 1: write(pair, end, bytes(20_000), False))
+            twins.both(lambda pair, end=index & 1: read(pair, end, -1))
+            # Long enough for what was lost to be repeated.
+            twins.step(0.001 if index < 12 else 0.3)
+    assert max(tallies(twins)) >= 3
+    assert twins.taken > 300
+
+
+def rekey(pair: Pair, end: int) -> None:
+    attempt = pair.ends[end]
+    assert attempt is not None
+    attempt.rekey()
+
+
+def keys_of(pair: Pair, end: int) -> KeyRing:
     attempt = pair.ends[end]
     assert attempt is not None
     keys = attempt.flow.protection.keys
     assert keys is not None
-    keys.ask_for(key_id)
+    return keys
+
+
+def ask_for(pair: Pair, end: int, key_id: int) -> None:
+    keys_of(pair, end).ask_for(key_id)
 
 
 def tallies(twins: Twins) -> dict[int, Tally]:
