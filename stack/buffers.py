@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
+from .batch import Octets
 from .ends import Ends
 from .rangeset import RangeSet
 from .run import Keystream
@@ -170,7 +171,11 @@ class ReceiveBuffer:
         return octets
 
     def append(
-        self, payload: Sequence[bytes | memoryview], length: int, position: int, cipher: Keystream | None
+        self,
+        payload: Sequence[Octets],
+        length: int,
+        position: int,
+        cipher: Keystream | None,
     ) -> None:
         """Take a whole payload that begins at ``position``, the next octet in order."""
         chunks = self._chunks
@@ -186,7 +191,12 @@ class ReceiveBuffer:
         self.octets += length
 
     def insert(
-        self, payload: Sequence[bytes | memoryview], base: int, start: int, end: int, cipher: Keystream | None
+        self,
+        payload: Sequence[Octets],
+        base: int,
+        start: int,
+        end: int,
+        cipher: Keystream | None,
     ) -> tuple[int, int] | None:
         """Take the octets [start, end) of a payload that begins at ``base``, beyond a hole or touching what is.
 
@@ -223,7 +233,7 @@ class ReceiveBuffer:
     def _take(
         self,
         parts: list[Chunk],
-        payload: Sequence[bytes | memoryview],
+        payload: Sequence[Octets],
         base: int,
         start: int,
         end: int,

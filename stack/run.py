@@ -11,6 +11,8 @@ from typing import Protocol
 
 from edo.options import Options
 
+from .batch import Octets
+
 FIN = 0x01
 SYN = 0x02
 RST = 0x04
@@ -66,7 +68,7 @@ class Run:
         flags: int,
         window: int,
         options: Options,
-        payload: Sequence[bytes | memoryview] = (),
+        payload: Sequence[Octets] = (),
         length: int = 0,
         *,
         urgent: int = 0,

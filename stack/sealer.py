@@ -23,6 +23,8 @@ _IPV6 = 40  # octets of its header
 _NOT_LAST = ~(FIN | PSH)
 # Fewer whole segments than this are made one by one.
 _ENOUGH = 3
+# From so many octets on a view of a payload costs less than its copy.
+_LONG = 4096
 
 
 class Signer(Protocol):
@@ -104,7 +106,7 @@ class Sealer:
             self._packet(run, seq, run.flags, b"", plan, out, sign, cover_options)
             return
         payload = run.payload
-        octets: bytes | memoryview = payload[0] if len(payload) == 1 else b"".join(payload)
+        octets: Octets = payload[0] if len(payload) == 1 else b"".join(payload)
         if encrypt is not None:
             octets = encrypt.apply(seq + ((run.flags & SYN) >> 1), octets)
         if length <= room:
@@ -155,8 +157,9 @@ class Sealer:
         pseudo = fold(self._pseudo + size)
         unfinished = bool(self._unfinished)
         front = self._unfinished + self._ip.header(size, 0)
-        # Slices of bytes are cheaper than of a view, by more than this copy costs.
-        cut(front, bytes(header), seq, bytes(view), room, mac, plan.mac_offset, pseudo, unfinished, out)
+        # Short slices of bytes are cheaper to make and to join than views, by more than a copy of all costs.
+        octets = bytes(view) if room < _LONG else view
+        cut(front, bytes(header), seq, octets, room, mac, plan.mac_offset, pseudo, unfinished, out)
 
     def _in_bulk(
         self,
@@ -222,7 +225,7 @@ class Sealer:
         run: Run,
         seq: int,
         flags: int,
-        piece: bytes | memoryview,
+        piece: Octets,
         plan: Plan,
         out: list[bytes],
         sign: Signer | None,

@@ -10,6 +10,7 @@ from typing import Final
 
 from ao.auth import SegmentMac
 
+from ..batch import Octets
 from ..checksum import ones_complement_sum
 from .sums import remainders
 
@@ -34,7 +35,7 @@ def cut(
     front: bytes,
     header: bytes,
     seq: int,
-    octets: bytes,
+    octets: Octets,
     room: int,
     mac: SegmentMac | None,
     mac_offset: int,
@@ -92,7 +93,7 @@ def cut(
         )
 
 
-def _tags(header: bytes, numbers: list[bytes], pieces: list[bytes], sne: int, mac: SegmentMac) -> list[bytes]:
+def _tags(header: bytes, numbers: list[bytes], pieces: list[Octets], sne: int, mac: SegmentMac) -> list[bytes]:
     """The MACs of the segments with these numbers and pieces."""
     copy = mac.prefixed(sne, len(header) + len(pieces[0])).copy
     octets = mac.octets
@@ -101,6 +102,7 @@ def _tags(header: bytes, numbers: list[bytes], pieces: list[bytes], sne: int, ma
     tags: list[bytes] = []
     for index, piece in enumerate(pieces):
         running = copy()
-        running.update(b"".join((lead, numbers[index], covered, piece)))
+        running.update(b"".join((lead, numbers[index], covered)))
+        running.update(piece)
         tags.append(running.finalize()[:octets])
     return tags

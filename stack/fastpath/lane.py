@@ -16,7 +16,7 @@ from ao.keys import Key, KeyRing
 from edo.negotiation import EdoState
 from edo.options import Options
 
-from ..batch import Batch, Checksum
+from ..batch import Batch, Checksum, Octets
 from ..checksum import ones_complement_sum, pseudo_header_sum
 from ..flow import Flow
 from ..merging import room
@@ -122,7 +122,7 @@ class Lane:
         rest = bytes(tcp[stop:header])
         self._before: bytes = rest[: self._values] if self._values >= 0 else rest
         self._after: bytes = rest[self._values + 8 :] if self._values >= 0 else b""
-        self._split: Callable[[bytes], Pieces] = Struct(
+        self._split: Callable[[Octets], Pieces] = Struct(
             f"!{ip_octets + 4}sI8s2x{middle_stop - _URGENT}s{stop - middle_stop}s{header - stop}s"
         ).unpack_from
         self._key: Key | None = key
@@ -163,7 +163,7 @@ class Lane:
             return False
         return ring.find(key.recv_id) is key
 
-    def take(self, packet: bytes, state: Checksum) -> bool:
+    def take(self, packet: Octets, state: Checksum) -> bool:
         """Take one packet of the flow, with octets of the stream or without; False: it is for the plain path."""
         size = len(packet)
         header = self._header
@@ -237,21 +237,20 @@ class Lane:
         expected_middle = self._middle
         expected_rest = self._rest
         expected = number & _MASK
-        packets: list[bytes] = []
+        packets: list[Octets] = []
         macs: list[bytes] = []
         most = at + room(last, length)
         for packet in batch.packets[at:most]:
             if len(packet) != size:
                 break
-            octets = packet if packet.__class__ is bytes else bytes(packet)
-            ip, seq, fixed, middle, mac, rest = split(octets)
+            ip, seq, fixed, middle, mac, rest = split(packet)
             if seq != expected or ip != expected_ip or fixed != expected_fixed or middle != expected_middle:
                 break
             if rest != expected_rest:
                 if not self._later(rest, last.options):
                     break
                 expected_rest = rest
-            packets.append(octets)
+            packets.append(packet)
             macs.append(mac)
             expected += length
             if expected > _MASK:
@@ -260,7 +259,7 @@ class Lane:
         count = len(packets)
         if count and states is None:
             pseudo = self._pseudo + size - self._ip_octets
-            count = right(packets, size, packets[0][: self._ip_octets], pseudo)
+            count = right(packets, size, expected_ip[: self._ip_octets], pseudo)
         elif states is not None:
             count = _finished_later(states, at, count)
         if count and sizes is not None:
@@ -313,7 +312,7 @@ class Lane:
         ts_val, ts_ecr = _VALUES.unpack_from(rest, values)
         return ts_ecr == first.ts_ecr and (ts_val - (first.ts_val or 0)) & _MASK <= 0x7FFFFFFF
 
-    def _tags(self, packets: list[bytes], sne: int, size: int) -> list[bytes]:
+    def _tags(self, packets: list[Octets], sne: int, size: int) -> list[bytes]:
         """The MACs that packets, all of ``size`` octets and of one SNE, should have."""
         key = self._key
         assert key is not None
@@ -327,7 +326,8 @@ class Lane:
         tags: list[bytes] = []
         for packet in packets:
             running = copy()
-            running.update(b"".join((packet[start:stop], covered, packet[behind:])))
+            running.update(b"".join((packet[start:stop], covered)))
+            running.update(packet[behind:])
             tags.append(running.finalize()[:octets])
         return tags
 

@@ -54,9 +54,8 @@ class Lanes:
             if sizes is not None and sizes[at]:
                 break
             packet = packets[at]
-            if packet.__class__ is not bytes:
-                packet = bytes(packet)
-            lane = lanes.get(packet[12:24] if packet[:1] == b"\x45" else packet[8:44])
+            name = bytes(packet[12:24] if packet[:1] == b"\x45" else packet[8:44])
+            lane = lanes.get(name)
             if lane is None or not lane.take(packet, _FINISHED if states is None else states[at]):
                 break
             at += 1

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from ..batch import Octets
 from ..checksum import ones_complement_sum
 
 _SWAPPED: Final = sys.byteorder == "little"
@@ -14,7 +15,7 @@ _SWAPPED: Final = sys.byteorder == "little"
 _FEW: Final = 4
 
 
-def remainders(octets: bytes, size: int) -> list[int]:
+def remainders(octets: Octets, size: int) -> list[int]:
     """The sums, modulo 0xFFFF, of the 16-bit words of each ``size`` octets (a multiple of 4) of ``octets``."""
     words = np.frombuffer(octets, np.uint32).reshape(-1, size >> 2)
     sums: list[int] = (words.sum(axis=1, dtype=np.uint64) % 0xFFFF).tolist()
@@ -24,7 +25,7 @@ def remainders(octets: bytes, size: int) -> list[int]:
     return sums
 
 
-def right(packets: list[bytes], size: int, header: bytes, pseudo: int) -> int:
+def right(packets: list[Octets], size: int, header: bytes, pseudo: int) -> int:
     """How many of ``packets``, in a row from the first, have a right checksum.
 
     All have ``size`` octets and begin with the same ``header`` of IP (a multiple of 4 octets); ``pseudo`` is the
