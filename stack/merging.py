@@ -7,8 +7,9 @@ from typing import Final
 from .run import ACK, PSH, Run, same_clock
 
 _NOT_PSH: Final = ~PSH
-# No run grows beyond this many octets, so that one merged arrival stays below a quarter of the smallest buffers.
-_LIMIT: Final = 1 << 16
+# No run grows beyond this many octets: a batch of 64 segments of an Ethernet's size is one run, and half of what
+# a buffer that grows by itself begins with.
+_LIMIT: Final = 1 << 17
 
 
 def add(runs: list[Run], last: Run | None, run: Run) -> Run | None:

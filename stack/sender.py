@@ -13,8 +13,8 @@ from .run import ACK, FIN, PSH, Run
 from .states import State
 from .tcb import HALF, MASK, NEVER, Tcb
 
-# No run is longer than this many octets; the sealer cuts runs into segments.
-_RUN_LIMIT: Final = 1 << 16
+# No run is longer than this many octets: twice what a device cuts at once. The sealer cuts runs into segments.
+_RUN_LIMIT: Final = 1 << 17
 # One tick of the timestamp clock, seconds.
 _TICK: Final = 0.001
 _ESTABLISHED: Final = State.ESTABLISHED

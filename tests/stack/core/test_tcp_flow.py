@@ -27,12 +27,12 @@ def test_one_long_run_with_push_on_its_end() -> None:
     assert b"".join(run.payload) == b"x" * 50_000
 
 
-def test_runs_have_at_most_64_kib_of_whole_segments() -> None:
+def test_runs_have_at_most_128_kib_of_whole_segments() -> None:
     s = Script(TcpConfig(initial_window=200), Options(mss=1460, wscale=4))
     s.seg(1, 1)
     runs = s.write(bytes(200_000))
-    assert [run.length for run in runs] == [64_240, 64_240, 64_240, 200_000 - 3 * 64_240]
-    assert [bool(run.flags & PSH) for run in runs] == [False, False, False, True]
+    assert [run.length for run in runs] == [129_940, 200_000 - 129_940]
+    assert [bool(run.flags & PSH) for run in runs] == [False, True]
 
 
 def test_the_payload_is_the_written_object_itself() -> None:
