@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from ..octets import Octets
+from ..prepared import SHELF
 from ..wiped import WIPED
 
 
@@ -27,16 +28,16 @@ class StreamContext(Protocol):
 class PositionCipher(ABC):
     """One direction of a connection under one key; applying it twice gives the octets back.
 
-    One context runs for the connection's life. It goes on where the last call ended if the position does, which
-    is the rule for octets sent or received in order, and is set anew only otherwise. It is made for the first
-    octet: many connections send none in one of the directions.
+    One context runs while the connection is one of those that were used last (``prepared``). It goes on where the
+    last call ended if the position does, which is the rule for octets sent or received in order, and is set anew
+    only otherwise. It is made for the first octet: many connections send none in one of the directions.
     """
 
     __slots__ = ("_block_octets", "_context", "_key", "_next")
 
     def __init__(self, key: bytes, block_octets: int) -> None:
         self._key: bytes | None = key
-        self._context: StreamContext = WIPED
+        self._context: StreamContext | None = None
         self._block_octets = block_octets
         self._next = -1
 
@@ -54,33 +55,47 @@ class PositionCipher(ABC):
         ``position`` (0 to 2^64-1) is the 64-bit stream number of the first octet: SNE and sequence number of
         that octet itself, not of a SYN before it. Any order, any alignment, any length.
         """
-        if position != self._next:
-            self._seek(position)
-        output = self._context.update(data)
+        # Taken once: another thread may have it released at any moment.
+        context = self._context
+        if context is None or position != self._next:
+            context = self._seek(position)
+        output = context.update(data)
         self._next = position + len(output)
         return output
 
     def apply_many(self, position: int, parts: Iterable[Octets]) -> bytes:
         """Return consecutive ``parts`` that begin at ``position`` encrypted, or decrypted, and joined."""
-        if position != self._next:
-            self._seek(position)
+        context = self._context
+        if context is None or position != self._next:
+            context = self._seek(position)
         # A part that is refused would leave the context behind those before it.
         self._next = -1
-        update = self._context.update
+        update = context.update
         output = b"".join([update(part) for part in parts])
         self._next = position + len(output)
         return output
 
-    def _seek(self, position: int) -> None:
+    def _seek(self, position: int) -> StreamContext:
         # Octets that are refused after this must not leave the place before it trusted.
         self._next = -1
-        if self._key is not None:
-            self._context = self.begin(self._key)
-            self._key = None
+        context = self._context or self._prepare()
         block, inside = divmod(position, self._block_octets)
-        self._context.reset_nonce(self.nonce(block))
+        context.reset_nonce(self.nonce(block))
         if inside:
-            self._context.update(bytes(inside))
+            context.update(bytes(inside))
+        return context
+
+    def _prepare(self) -> StreamContext:
+        key = self._key
+        if key is None:
+            return WIPED
+        context = self._context = self.begin(key)
+        SHELF.put(self)
+        return context
+
+    def release(self) -> None:
+        """Let go of the context; it is made again for the next octet."""
+        self._context = None
 
     def wipe(self) -> None:
         """Forget the key; any later use raises KeysWiped."""

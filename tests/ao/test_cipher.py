@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ao.cipher import CIPHERS, CIPHERS_BY_NAME, PositionCipher
-from ao.wiped import KeysWiped
+from ao.wiped import WIPED, KeysWiped
 
 STREAM = random.Random(1).randbytes(200)
 KEY = bytes(range(32))
@@ -59,17 +59,18 @@ def chacha_block(key: bytes, counter: int, nonce: bytes) -> bytes:
     return struct.pack("<16I", *((one + other) & 0xFFFFFFFF for one, other in zip(state, start, strict=True)))
 
 
-def test_the_key_is_held_by_one_object_only(make: Callable[[], PositionCipher]) -> None:
-    """Before the first octet the octets of the key, from then on what the library made of them; wiped: neither."""
+@pytest.mark.parametrize("octets", [b"", b"octet"], ids=["unused", "used"])
+def test_what_is_wiped_holds_neither_the_key_nor_what_was_made_of_it(
+    make: Callable[[], PositionCipher], octets: bytes
+) -> None:
     cipher = make()
-    assert cipher._key
-    cipher.apply(0, b"octet")
+    if octets:
+        cipher.apply(0, octets)
+    cipher.wipe()
     assert cipher._key is None
-    unused = make()
-    unused.wipe()
-    assert unused._key is None
+    assert cipher._context is WIPED
     with pytest.raises(KeysWiped):
-        unused.apply(0, b"octet")
+        cipher.apply(len(octets), b"octet")
 
 
 def test_chacha_block_rfc_8439() -> None:

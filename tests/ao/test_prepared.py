@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ao.auth import SegmentMac
+from ao.cipher import CIPHERS_BY_NAME
 from ao.macs import MACS
 from ao.macs.base import Keyed, MacContext
 from ao.prepared import Shelf
@@ -51,6 +52,25 @@ def test_a_mac_is_the_same_after_it_was_released(name: str) -> None:
     keyed.release()
     with pytest.raises(KeysWiped):
         keyed.tag(0, HEADER, b"")
+
+
+@pytest.mark.parametrize("name", CIPHERS_BY_NAME)
+def test_a_cipher_is_the_same_after_it_was_released(name: str) -> None:
+    algorithm = CIPHERS_BY_NAME[name]
+    key, salt = KEY[: algorithm.key_octets], KEY[: algorithm.salt_octets]
+    calls = [(0, 5), (5, 40), (45, 3), (1000, 7), (7, 20), (27, 2)]
+    running, released = algorithm.prepare(key, salt), algorithm.prepare(key, salt)
+    for position, count in calls:
+        released.release()
+        data = bytes(range(count))
+        expected = running.apply(position, data)
+        assert released.apply(position, data) == expected
+        released.release()
+        assert released.apply_many(position, [data[:1], data[1:]]) == expected
+    released.wipe()
+    released.release()
+    with pytest.raises(KeysWiped):
+        released.apply(29, b"x")
 
 
 def test_of_many_connections_only_the_last_have_their_macs_prepared() -> None:
