@@ -164,6 +164,15 @@ class AgreedA(CrossingA):
             flow.handshake = CrossedB(flow, self.security, flow.stack.random, segment)
             flow.deliver(segment, number, None, now, payload=False)
 
+    def take_plain(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
+        """As of any connection; who offered SYN-EOS never takes payload of a SYN-ACK (profile.md §1).
+
+        Nor of one that lost its ACK flag on the path, and is a SYN that crosses: true text comes again.
+        """
+        if self._offered_eos and segment.flags & SYN:
+            segment.tcp = segment.tcp[: segment.data_offset]
+        super().take_plain(segment, number, key, now)
+
     def crossed_hello(self, segment: Segment, number: int, now: float) -> None:
         self.peer_eno = segment.options.eno or b""
         self.facts.peer_aware = parse(self.peer_eno).aware

@@ -6,7 +6,7 @@ from typing import Final
 
 from stack.batch import Octets
 from stack.box import Direction, Emission
-from stack.run import ACK, PSH, RST, SYN
+from stack.run import ACK, FIN, PSH, RST, SYN
 
 from .registry import Target, attack
 from .segments import Parts
@@ -60,6 +60,18 @@ def rst(target: Target) -> Guess:
 def syn(target: Target) -> Guess:
     """A SYN for each window of the sequence space."""
     return Guess(target, SYN)
+
+
+@attack("guess-fin", fields=("fin",), on_path=False)
+def fin(target: Target) -> Guess:
+    """A FIN for each window of the sequence space, with any acknowledgment number."""
+    return Guess(target, FIN | ACK)
+
+
+@attack("guess-ack", fields=("ack",), on_path=False)
+def ack(target: Target) -> Guess:
+    """An acknowledgment for each window of the sequence space, of any number."""
+    return Guess(target, ACK)
 
 
 @attack("guess-data", fields=("payload",), on_path=False)

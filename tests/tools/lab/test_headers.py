@@ -97,6 +97,14 @@ def test_what_strips_the_offer_of_who_prefers_makes_him_leak() -> None:
     assert found.evidence["changed"]["client mode"] == ["none", "ao-enc-dh"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("attack", ["change", "clear"])
+def test_a_syn_ack_that_lost_its_ack_gives_who_prefers_no_options_for_text(attack: str) -> None:
+    """It is a SYN that crosses then, and what stood behind Data Offset is a message of key exchange."""
+    found = outcome("ack-flag", attack, "syn", "ao-enc-dh-prefer")
+    assert found.outcome != WRONG, found
+    assert found.evidence["acts"]
+
+
 def test_options_outside_the_mac_may_be_changed() -> None:
     assert outcome("tsecr", "always", "established", "ao").outcome == STALLED
     assert outcome("tsecr", "always", "established", "ao-bare").outcome == NO_EFFECT
