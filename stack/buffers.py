@@ -170,13 +170,7 @@ class ReceiveBuffer:
             octets += self.held + (self.held >> 3) + _RANGE * len(ranges)
         return octets
 
-    def append(
-        self,
-        payload: Sequence[Octets],
-        length: int,
-        position: int,
-        cipher: Keystream | None,
-    ) -> None:
+    def append(self, payload: Sequence[Octets], length: int, position: int, cipher: Keystream | None) -> None:
         """Take a whole payload that begins at ``position``, the next octet in order."""
         chunks = self._chunks
         if chunks is None:
@@ -191,12 +185,7 @@ class ReceiveBuffer:
         self.octets += length
 
     def insert(
-        self,
-        payload: Sequence[Octets],
-        base: int,
-        start: int,
-        end: int,
-        cipher: Keystream | None,
+        self, payload: Sequence[Octets], base: int, start: int, end: int, cipher: Keystream | None
     ) -> tuple[int, int] | None:
         """Take the octets [start, end) of a payload that begins at ``base``, beyond a hole or touching what is.
 

@@ -62,23 +62,23 @@ class Reader:
 
 def without_headers(packets: Sequence[Octets]) -> Batch:
     """The batch that packets with headers make."""
-    found: list[Octets] = []
-    states: list[Checksum] = []
-    sizes: list[int] = []
-    plain = True
-    large = False
-    for packet in packets:
-        flags, kind, _, size, _, _ = HEADER.unpack_from(packet)
-        found.append(memoryview(packet)[_SIZE:])
-        if flags & (NEEDS_CSUM | DATA_VALID):
-            # It never left this machine, or who received it has checked it.
-            states.append(Checksum.UNFINISHED)
-            plain = False
-        else:
-            states.append(Checksum.FINISHED)
-        if kind in _SEGMENTED:
-            sizes.append(size)
-            large = True
-        else:
-            sizes.append(0)
-    return Batch(found, None if plain else states, sizes if large else None)
+    count = len(packets)
+    found: list[Octets] = [memoryview(packet)[_SIZE:] for packet in packets]
+    heads = [bytes(packet[:_SIZE]) for packet in packets]
+    if count and heads.count(heads[0]) == count:
+        # All the same, as they mostly are: one is looked at.
+        state, size = _read(heads[0])
+        states, sizes = [state] * count, [size] * count
+    else:
+        read = [_read(head) for head in heads]
+        states, sizes = [state for state, _ in read], [size for _, size in read]
+    finished = states.count(Checksum.FINISHED) == count
+    return Batch(found, None if finished else states, sizes if any(sizes) else None)
+
+
+def _read(head: bytes) -> tuple[Checksum, int]:
+    """The state of a packet's checksum, and the payload octets of each segment that it stands for (0: one)."""
+    flags, kind, _, size, _, _ = HEADER.unpack(head)
+    # Unfinished: it never left this machine, or who received it has checked it.
+    state = Checksum.UNFINISHED if flags & (NEEDS_CSUM | DATA_VALID) else Checksum.FINISHED
+    return state, size if kind in _SEGMENTED else 0
