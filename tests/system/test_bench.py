@@ -44,7 +44,7 @@ def test_every_kind_of_row_is_measured_and_nothing_is_left_behind(tmp_path: Path
         "echo, stack to stack, ao-enc-dh, 99th percentile",
     )
     chosen = [argument for name in rows for argument in ("--only", f"{name[:-1]}?")]
-    with start("--quick", "--json", "--octets", "6000000", "--write-docs", str(document), *chosen) as bench:
+    with start("--quick", "--json", "--octets", "3000000", "--write-docs", str(document), *chosen) as bench:
         out, err = bench.communicate()
     assert bench.returncode == 0, err
     content = json.loads(out)

@@ -274,9 +274,8 @@ def send(job: dict[str, Any], _: Callable[[], None]) -> dict[str, Any]:
     position = acked = 0
     stalls = 0
     began = time.monotonic()
-    end, cpu = began + job["seconds"], time.process_time()
-    # The first segment has the path learn its addresses.
-    while time.monotonic() < end and (not job["octets"] or position < job["octets"]):
+    end, most, cpu = began + job["seconds"], job["octets"], time.process_time()
+    while position < most if most else time.monotonic() < end:
         for _number in batch:
             if position - acked >= window:
                 break

@@ -36,6 +36,8 @@ _SECRET: Final = b"a secret that both ends have"
 # An acceptor is done when for so long nothing has come; an opener begins anew when nothing comes back, seconds.
 _SILENCE: Final = 0.5
 _STALL: Final = 0.1
+# How long after its time is over either waits for the first, seconds.
+_PATIENCE: Final = 5.0
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10
 _ISN, _PEER_ISN = 0x01020304, 0x05060708
 _VNET: Final = struct.pack("=BBHHHH", 1, 0, 0, 0, 20, 16)
@@ -263,7 +265,7 @@ def open_(job: dict[str, Any], _: Callable[[], None]) -> dict[str, Any]:
                 os.write(descriptor, packet)
 
     begin()
-    while time.monotonic() < end:
+    while (now := time.monotonic()) < end or (not side.done and now < end + _PATIENCE):
         if not waits.poll(1000 * _STALL):
             lost += 1
             begin()
@@ -281,7 +283,8 @@ def accept(job: dict[str, Any], ready: Callable[[], None]) -> dict[str, Any]:
     waits.register(descriptor, select.POLLIN)
     began = last = time.process_time()
     ready()
-    while waits.poll(1000 * _SILENCE) or not side.done:
+    latest = time.monotonic() + job["seconds"] + _PATIENCE
+    while waits.poll(1000 * _SILENCE) or (not side.done and time.monotonic() < latest):
         if _exchange(descriptor, side, memory):
             last = time.process_time()
     os.close(descriptor)

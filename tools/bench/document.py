@@ -49,7 +49,8 @@ def headline(report: Report) -> list[str]:
         f"Python {facts['python']}, cryptography {facts['cryptography']} ({facts['openssl']}), "
         f"numpy {facts['numpy']}; the stack {facts['core']}.",
         f"{conditions['rounds']} rounds of {lasts} for each row, in turn with what stands beside it; {cores}; "
-        f"{conditions['congestion']} at every sender, bbr where named; {conditions['offloads']}. Packets dropped "
+        f"{conditions['congestion']} at every sender, bbr where named; {conditions['offloads']}; TUN: "
+        f"{'with' if conditions['virtio_net_header'] else 'without'} virtio-net header. Packets dropped "
         f"on the link: {conditions['dropped_on_link']}. Load average before it began: "
         f"{conditions['load_average_before']}; it took {conditions['took']} s.",
     ]

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 from stack import arrival
+from tun.offload import IFF_VNET_HDR
+
+# linux/if_tun.h
+_TUNGETFEATURES: Final = 0x800454CF
 
 
 def machine() -> dict[str, object]:
@@ -53,6 +60,20 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "?"
+
+
+def has_virtio_net_header() -> bool:
+    """Whether the kernel's TUNs finish checksums and cut segments."""
+    try:
+        descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        features = bytearray(4)
+        fcntl.ioctl(descriptor, _TUNGETFEATURES, features)
+    finally:
+        os.close(descriptor)
+    return bool(int.from_bytes(features, sys.byteorder) & IFF_VNET_HDR)
 
 
 def load_average() -> float:

@@ -14,7 +14,7 @@ from tun.errors import TunError
 
 from ..programs import ProgramError
 from . import measures
-from .machine import cores, load_average, machine
+from .machine import cores, has_virtio_net_header, load_average, machine
 from .measures import Measure, Place
 from .network import link_drops, network
 from .nursery import Nursery
@@ -87,6 +87,7 @@ def begin(works: Sequence[Work], settings: Settings) -> Report:
             "receiver_core": pinned[1],
             "congestion": measures.CONGESTION,
             "offloads": "veth: tso, gso, gro as the kernel sets them; off (checksums stay on) where named",
+            "virtio_net_header": has_virtio_net_header(),
             "dropped_on_link": 0,
             "took": 0.0,
         },

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Final
 
 from .idle import CONNECTIONS
 from .summary import Row
-from .works import matches
 
 
 class Quantity(StrEnum):
@@ -23,7 +23,7 @@ class Quantity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The best row that ``work`` (a pattern) matches at ``mtu`` is to reach ``bound``, or to stay at most there.
+    """The best row at ``mtu`` whose name ``work`` (with ``*``, ``?``) matches is to reach ``bound``, or stay below.
 
     With OF_ROW it is the median over that of the best row of ``other`` at ``other_mtu``.
     """
@@ -169,7 +169,7 @@ def judge(rows: Sequence[Row], targets: Sequence[Target] = TARGETS) -> list[Judg
 
 
 def _value(target: Target, rows: Sequence[Row]) -> float | None:
-    found = [one for one in rows if one.mtu == target.mtu and matches(one.work, target.work)]
+    found = [one for one in rows if one.mtu == target.mtu and fnmatchcase(one.work, target.work)]
     if target.quantity is Quantity.OF_BASE:
         return _best([one.ratio_base for one in found], target)
     if target.quantity is Quantity.OF_BARE:
@@ -177,7 +177,7 @@ def _value(target: Target, rows: Sequence[Row]) -> float | None:
     own = _best([None if one.ours is None else one.ours.median for one in found], target)
     if target.quantity is Quantity.MEDIAN or own is None:
         return own
-    others = [one for one in rows if one.mtu == target.other_mtu and matches(one.work, target.other)]
+    others = [one for one in rows if one.mtu == target.other_mtu and fnmatchcase(one.work, target.other)]
     other = _best([None if one.ours is None else one.ours.median for one in others], target)
     return own / other if other else None
 

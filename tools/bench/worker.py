@@ -6,6 +6,7 @@ A process sees everything as it was when this one had loaded it. Lines of the ou
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -21,6 +22,8 @@ from tun.netns import enter, open_namespace
 from .nursery import ENDED, ERROR, READY, RESULT
 
 ENDS: Final = ("bare", "bare_handshakes", "bare_kernel", "ends.kernel", "ends.stack", "ends.opening")
+# linux/prctl.h
+_PR_SET_PDEATHSIG: Final = 1
 Function = Callable[[dict[str, Any], Callable[[], None]], dict[str, Any]]
 
 
@@ -49,6 +52,8 @@ def _function(name: str) -> Function:
 
 def _work(message: dict[str, Any]) -> None:
     number = message["start"]
+    # Whatever ends who forked it ends this too.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         namespace = open_namespace(message["namespace"])
         enter(namespace)

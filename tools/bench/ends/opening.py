@@ -29,15 +29,18 @@ if TYPE_CHECKING:
 
 UNDER_WAY: Final = 64
 """Connections that an opener begins before the first of them stands."""
-# An acceptor is done when for so long, seconds, nothing has come.
+# An acceptor is done when for so long nothing has come, and whoever waits for the first connection when it did not
+# stand so long after the time is over; seconds.
 _SILENCE: Final = 0.5
+_PATIENCE: Final = 5.0
 _ABORTIVE: Final = struct.pack("@ii", 1, 0)
 
 
 class Counted:
     """Handshakes that were made, and the CPU time of this process from ``begin`` to the last of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._latest = time.monotonic() + seconds + _PATIENCE
         self.handshakes = 0
         self.failed = 0
         self.begin()
@@ -53,9 +56,15 @@ class Counted:
         self._last, self._ended = time.process_time(), time.monotonic()
 
     @property
-    def silent_for(self) -> float:
-        """Seconds since the last one; 0 before the first."""
-        return time.monotonic() - self._ended if self.handshakes else 0.0
+    def over(self) -> bool:
+        """Whether none is expected any more, by who accepts."""
+        now = time.monotonic()
+        return now - self._ended > _SILENCE if self.handshakes else now > self._latest
+
+    @property
+    def missing(self) -> bool:
+        """Whether the first is still waited for."""
+        return not self.handshakes and time.monotonic() < self._latest
 
     def result(self) -> dict[str, Any]:
         """What crosses to the benchmark."""
@@ -87,13 +96,13 @@ def accept(job: dict[str, Any], ready: Callable[[], None]) -> dict[str, Any]:
 
 
 async def _accept(job: Job, ready: Callable[[], None]) -> dict[str, Any]:
-    counted = Counted()
+    counted = Counted(job.seconds)
     async with interface_of(job) as interface:
         listener = interface.stack.listen(job.port, security=security_of(job, "wait"))
         listener.owner = _Door(listener, counted)
         counted.begin()
         ready()
-        while counted.silent_for < _SILENCE:
+        while not counted.over:
             await asyncio.sleep(0.1)
     return counted.result()
 
@@ -123,7 +132,7 @@ class _Crowd:
     """Connections that a stack opens, some at a time."""
 
     def __init__(self, interface: Interface, job: Job, security: Security) -> None:
-        self.counted = Counted()
+        self.counted = Counted(job.seconds)
         self._stack = interface.stack
         self._runner = interface.driver
         self._to = (job.address, job.port)
@@ -166,7 +175,7 @@ async def _open(job: Job) -> dict[str, Any]:
     async with interface_of(job) as interface:
         crowd = _Crowd(interface, job, security_of(job, "wait"))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(job.seconds + 5.0):
+            async with asyncio.timeout(job.seconds + _PATIENCE):
                 await crowd.done.wait()
         return crowd.counted.result()
 
@@ -177,7 +186,7 @@ async def _open(job: Job) -> dict[str, Any]:
 def flood(job_: dict[str, Any], _: Callable[[], None]) -> dict[str, Any]:
     """Open connections with the kernel's TCP for the job's time."""
     job = Job.read(job_)
-    counted = Counted()
+    counted = Counted(job.seconds)
     end = time.monotonic() + job.seconds
     with selectors.DefaultSelector() as waits:
 
@@ -192,7 +201,7 @@ def flood(job_: dict[str, Any], _: Callable[[], None]) -> dict[str, Any]:
 
         for _number in range(UNDER_WAY):
             begin()
-        while time.monotonic() < end:
+        while time.monotonic() < end or counted.missing:
             ready = waits.select(0.2)
             stand = 0
             for key, _events in ready:
@@ -217,14 +226,14 @@ def flood(job_: dict[str, Any], _: Callable[[], None]) -> dict[str, Any]:
 def take(job_: dict[str, Any], ready: Callable[[], None]) -> dict[str, Any]:
     """Accept connections with the kernel's TCP, until nobody comes any more."""
     job = Job.read(job_)
-    counted = Counted()
+    counted = Counted(job.seconds)
     with new_socket(job) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("", job.port))
         listener.listen(1024)
         listener.settimeout(0.1)
         ready()
-        while counted.silent_for < _SILENCE:
+        while not counted.over:
             with contextlib.suppress(TimeoutError):
                 one, _ = listener.accept()
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORTIVE)
