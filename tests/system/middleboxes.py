@@ -274,6 +274,7 @@ devices in namespaces of their own, and between them a namespace whose kernel do
 sends 20,000 octets and has them sent back. *Without*: the connection stands, both ways and unchanged, and what was
 asked for is not in use. `tests/system/test_middleboxes.py` holds the outcomes; this page is written by
 `python -m tests.system.middleboxes` (root). None of the connections hangs, and none delivers a wrong octet.
+`edotun lab paths --real` runs a choice of it one by one, beside boxes of ours ([guide](guides/boxes.md)).
 
 | box | what it does |
 |---|---|

@@ -62,7 +62,7 @@ def run(
             if json_:
                 _print_json(matrix, cells, store)
             elif len(swept.outcomes) == 1 == len(cells):
-                _print_one(*swept.outcomes[0])
+                _print_one(*swept.outcomes[0], files)
             else:
                 _print_table(matrix, cells, store)
                 _print_end(swept, db)
@@ -109,13 +109,13 @@ def _print_json(matrix: Matrix, cells: Sequence[Cell], store: Store) -> None:
         print(json.dumps(line | {"evidence": run.evidence, "command": run.command, "seconds": run.seconds}))
 
 
-def _print_one(cell: Cell, outcome: Outcome) -> None:
+def _print_one(cell: Cell, outcome: Outcome, files: Sequence[Path]) -> None:
     from ..lab.commands import command
 
     console = Console(highlight=False)
     console.print(outcome.outcome, style="bold", markup=False)
     console.print_json(json.dumps(outcome.evidence))
-    console.print(command(cell), markup=False, soft_wrap=True)
+    console.print(command(cell, files), markup=False, soft_wrap=True)
 
 
 def _print_table(matrix: Matrix, cells: Sequence[Cell], store: Store) -> None:

@@ -6,7 +6,11 @@ import random
 
 import pytest
 
+from stack import icmp
 from stack.box import Box, Direction
+from stack.checksum import checksum, pseudo_header_sum
+from stack.ip import ICMPV6, TCP, Ip, parse
+from stack.simulator.boxes import repair_checksum
 from tests.tools.boxes.support import UNKNOWN, dissected, named, segment, through
 from tools.boxes.registry import BOXES, BoxError, arranged, box, listing, make
 
@@ -108,11 +112,13 @@ def test_nothing_that_comes_makes_a_box_raise(name: str) -> None:
         for backward in (False, True)
     ]
     whole += [segment(flags="S", options=[("MSS", 1460), UNKNOWN, ("Timestamp", (1, 0))])]
+    # Errors about segments of the client's and of the server's, whose quotes a NAT translates.
+    whole += [icmp_error(one) for one in whole]
     for step in range(600):
         packet = bytearray(chance.choice(whole))
         header = 20 if packet[0] >> 4 == 4 else 40
         for _ in range(chance.randrange(4)):
-            packet[chance.randrange(header, min(len(packet), header + 60))] = chance.getrandbits(8)
+            packet[chance.randrange(header, min(len(packet), header + 100))] = chance.getrandbits(8)
         if chance.random() < 0.7:
             packet = _fitting(packet)
         if chance.random() < 0.2:
@@ -122,14 +128,25 @@ def test_nothing_that_comes_makes_a_box_raise(name: str) -> None:
             assert isinstance(out, bytes | bytearray | memoryview), f"seed {seed}, step {step}"
 
 
-def _fitting(packet: bytearray) -> bytearray:
-    """The packet with the TCP checksum that fits."""
-    from stack.ip import Ip, parse
-    from stack.simulator.boxes import repair_checksum
+def icmp_error(quoted: bytes) -> bytes:
+    ip = parse(quoted)
+    assert isinstance(ip, Ip)
+    return icmp.too_big(ip, quoted, 1280, bytes((10, 9, 9, 9)) if ip.version == 4 else bytes(15) + b"\x09")
 
+
+def _fitting(packet: bytearray) -> bytearray:
+    """The packet with the checksum that fits, of TCP or ICMP."""
     ip = parse(packet)
-    if isinstance(ip, Ip):
+    if not isinstance(ip, Ip):
+        return packet
+    if ip.protocol == TCP:
         repair_checksum(ip, packet)
+        return packet
+    at = ip.header_octets
+    message = ip.payload(packet)
+    message[2:4] = bytes(2)
+    initial = pseudo_header_sum(ip.source, ip.destination, len(message), ICMPV6) if ip.version == 6 else 0
+    packet[at + 2 : at + 4] = checksum(message, initial=initial).to_bytes(2)
     return packet
 
 
