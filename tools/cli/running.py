@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -188,5 +189,10 @@ def printer(json: bool, stream_is_output: bool) -> Callable[..., None]:
 
 
 def say_ready(text: str) -> None:
-    """Print the line that says where connections are accepted."""
+    """Print the line that says where connections are accepted.
+
+    What was loaded until now stays for good: collections of garbage, which connections bring about, pass it by.
+    """
+    gc.collect()
+    gc.freeze()
     print(f"listening on {text}", file=sys.stderr, flush=True)
