@@ -48,7 +48,7 @@ class Inboxes:
     def take(self, index: int) -> Batch:
         """Packets that others have left for process ``index``."""
         end = self._ends[index][0]
-        packets: list[Octets] = []
+        packets: list[bytes] = []
         try:
             for _ in range(_BATCH):
                 packets.append(end.recv(_LARGEST))
