@@ -15,11 +15,13 @@ ARGS ?=
 LINES ?= 95
 BRANCHES ?= 90
 
-.PHONY: guest help deps install demo test coverage check format soak fuzz bench clean
+.PHONY: guest help deps install compiled plain demo test test-compiled coverage check format soak fuzz bench clean
 
 help:
 	@echo "make demo     a 20 MB download between unmodified programs, protected, shown and proven"
 	@echo "make test     all tests"
+	@echo "make compiled compile what is on the way of packets (mypyc, gcc): faster, and never needed; make plain: back to the sources"
+	@echo "make test-compiled  all tests with the compiled core"
 	@echo "make coverage what of stack/ the tests reach: at least $(LINES) % of the lines, $(BRANCHES) % of the branches"
 	@echo "make check    ruff and mypy"
 	@echo "make bench    the stack beside the kernel's TCP and a bare loop, 20 minutes; ARGS=--quick: a moment"
@@ -41,12 +43,23 @@ $(STAMP): pyproject.toml
 demo: deps install
 	$(BIN)/edotun demo $(ARGS)
 
+# Into build/, from where it is imported while the sources are those that were compiled (edotun_core.py).
+compiled: install
+	$(BIN)/python -m tools.compiled.build --jobs $(WORKERS)
+
+plain:
+	rm -rf build/compiled
+
+# Each form is tested as it is, whether a compiled core is there or not.
 test: deps install
-	$(BIN)/python -m pytest -n $(WORKERS) --no-fold-skipped $(ARGS)
+	EDOTUN_CORE=plain $(BIN)/python -m pytest -n $(WORKERS) --no-fold-skipped $(ARGS)
+
+test-compiled: deps compiled
+	EDOTUN_CORE=compiled $(BIN)/python -m pytest -n $(WORKERS) --no-fold-skipped $(ARGS)
 
 # Without the tests of whole systems, which run the stack in other processes, and so without root.
 coverage: install
-	$(BIN)/python -m pytest -n $(WORKERS) --ignore tests/system --cov --cov-report json --cov-report= $(ARGS)
+	EDOTUN_CORE=plain $(BIN)/python -m pytest -n $(WORKERS) --ignore tests/system --cov --cov-report json --cov-report= $(ARGS)
 	$(BIN)/python -m tools.covered coverage.json $(LINES) $(BRANCHES)
 
 check: install

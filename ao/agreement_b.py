@@ -107,9 +107,9 @@ class AgreementB(Role):
         suite = self._choose_suite(hello)
         if (hello.group == NO_GROUP) != (not hello.share):
             raise Refusal(RefuseReason.SHARE)
-        if hello.group not in (NO_GROUP, *hello.groups):
+        if hello.group != NO_GROUP and hello.group not in hello.groups:
             raise Refusal(RefuseReason.GROUP)
-        if hello.group in (NO_GROUP, *self._groups):
+        if hello.group == NO_GROUP or hello.group in self._groups:
             for index, ticket in enumerate(hello.tickets):
                 session = self._find(ticket)
                 if session is not None:

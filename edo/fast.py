@@ -90,7 +90,7 @@ def find_ao(spans: list[Span], points: CodePoints = POINTS) -> tuple[int, int]:
     found = NO_AO
     for kind, _, offset, length in spans:
         if kind == points.ao:
-            if found is not NO_AO:
+            if found[0] != -1:
                 return TWO_AO
             found = (offset, length)
     return found

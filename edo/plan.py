@@ -66,10 +66,7 @@ class Plan:
 
     def with_octets(self, octets: bytes) -> Plan:
         """The same plan over other option values; ``octets`` are as many as before and laid out alike."""
-        plan = Plan.__new__(Plan)
-        plan.octets = octets
-        plan.data_offset = self.data_offset
-        plan.header_octets = self.header_octets
+        plan = Plan(octets, self.data_offset)
         plan.ao_offset = self.ao_offset
         plan.ao_octets = self.ao_octets
         plan.mac_offset = self.mac_offset

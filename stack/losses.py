@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
+
+from mypy_extensions import mypyc_attr
 
 from .run import Run
 
@@ -17,6 +19,7 @@ FAST: Final = 1
 LOSS: Final = 2
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Recovery(Generic[T]):
     """What is told of acknowledgments, timers and sending; ``T`` is the TCB, which knows only this of it.
 
@@ -29,8 +32,8 @@ class Recovery(Generic[T]):
 
     __slots__ = ("reordering", "reorderings", "tail_probe")
 
-    rescues = False
-    restarts = False
+    rescues: ClassVar[bool] = False
+    restarts: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.tail_probe = False

@@ -102,7 +102,7 @@ def probe_octets(tcb: Tcb, nxt: int, available: int, usable: int, room: int) -> 
 def _watch(tcb: Tcb, search: PathSearch, size: int, start: int, end: int) -> None:
     search.sent(size, start, end)
     tcb.probe_at = NEVER
-    tcb.probe_end = end
+    tcb.probe_end = float(end)
 
 
 def acknowledged(tcb: Tcb, now: float) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
     from .delivery_rate import RateSample
@@ -13,6 +15,7 @@ SLOW_START_LIMIT: Final = 8
 _UNBOUNDED: Final = 1 << 62
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class CongestionControl:
     """Slow start of RFC 5681 §3.1 and the interface of every controller.
 
@@ -25,12 +28,12 @@ class CongestionControl:
 
     __slots__ = ("_before", "cwnd", "limit", "paced", "pacing_rate", "ssthresh", "wants_rtt")
 
-    beta = 0.5
+    beta: ClassVar[float] = 0.5
     # Whether marks of the path change the window; who does not heed them sends nothing ECN-capable.
-    heeds_marks = True
+    heeds_marks: ClassVar[bool] = True
     # Whether it works with pacing only, and whether it is to be told of delivery by ``on_delivered``.
-    needs_pacing = False
-    needs_rate = False
+    needs_pacing: ClassVar[bool] = False
+    needs_rate: ClassVar[bool] = False
 
     def __init__(self, initial_window: int) -> None:
         self.cwnd = initial_window

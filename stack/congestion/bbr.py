@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from .base import CongestionControl
 from .delivery_rate import RateSample
 
 _HIGH_GAIN: Final = 2885 / 1000 + 0.001
 _DRAIN_GAIN: Final = 1000 / 2885
 _CWND_GAIN: Final = 2.0
-_CYCLE: Final = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+_CYCLE: Final[tuple[float, ...]] = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 _BW_ROUNDS: Final = 10
 _MIN_RTT_LIFE: Final = 10.0
 _PROBE_RTT_TIME: Final = 0.2
@@ -39,6 +41,7 @@ PROBE_BW: Final = "probe_bw"
 PROBE_RTT: Final = "probe_rtt"
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Bbr(CongestionControl):
     """``mode`` is one of the four above; ``bandwidth`` octets a second, ``min_rtt`` seconds (-1: none yet)."""
 

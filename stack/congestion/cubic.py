@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from .base import CongestionControl
 from .hystart import HyStart
 
@@ -12,6 +14,7 @@ _BETA: Final = 0.7
 _ALPHA: Final = 3 * (1 - _BETA) / (1 + _BETA)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Cubic(CongestionControl):
     """Growth by the time since the last congestion event, never slower than Reno's; HyStart++ in slow start.
 

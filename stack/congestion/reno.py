@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 from .base import CongestionControl
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Reno(CongestionControl):
     """One segment per window of acknowledged octets, half of the flight after a loss."""
 

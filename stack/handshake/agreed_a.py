@@ -42,8 +42,6 @@ class AgreedA(CrossingA):
         "_placements",
     )
 
-    agreement: AgreementA
-
     TABLE: ClassVar = {
         (Stage.SYN_SENT, Kind.SYN_ACK): "_syn_ack",
         (Stage.SYN_SENT, Kind.SYN): "_crossed_syn",
@@ -88,11 +86,18 @@ class AgreedA(CrossingA):
         )
         self._offered_eos = False
         self.peer_eno = b""
-        fragments = cut(MessageKind.HELLO, self.agreement.hello, points=flow.edo.dialect.points)
+        fragments = cut(MessageKind.HELLO, self.own.hello, points=flow.edo.dialect.points)
         payload = oob_payload(fragments, MOST_WITH_MESSAGE)
         config = flow.connection.config
         limit = min(_OUT_OF_BAND_LIMIT, config.mtu - config.ip_header - 24)
         self._out_of_band: bytes | None = payload if len(payload) <= limit else None
+
+    @property
+    def own(self) -> AgreementA:
+        """The agreement, of this placement's kind."""
+        agreement = self.agreement
+        assert isinstance(agreement, AgreementA)
+        return agreement
 
     # --- out ---------------------------------------------------------------------------------------------
 
@@ -294,7 +299,7 @@ class AgreedA(CrossingA):
     # --- the hello is under way --------------------------------------------------------------------------
 
     def _send_hello(self, now: float) -> None:
-        self.send_message(*self.agreement.sending)
+        self.send_message(*self.own.sending)
 
     def _hello_again(self, segment: Segment, number: int, key: Key | None, now: float) -> None:
         """A repeated SYN-ACK: it may bring the answer now, else the hello was lost."""
@@ -328,7 +333,7 @@ class AgreedA(CrossingA):
         """What the whole messages of one segment lead to; None, and it is dropped, where one cannot be parsed."""
         outcomes: list[Outcome] = []
         for kind, octets in messages:
-            outcome = self.agreement.take(kind, octets, peer_isn=irs, peer_eno=self.peer_eno)
+            outcome = self.own.take(kind, octets, peer_isn=irs, peer_eno=self.peer_eno)
             if outcome.kind is OutcomeKind.malformed:
                 self.malformed(kind)
                 return None

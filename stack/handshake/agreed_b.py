@@ -49,7 +49,6 @@ class AgreedB(RoleB):
         "_syn_acks",
     )
 
-    agreement: AgreementB
     TABLE: ClassVar = {
         (Stage.SYN_TAKEN, Kind.SYN): "_repeated_syn",
         (Stage.SYN_TAKEN, Kind.MESSAGE): "_message",
@@ -94,9 +93,9 @@ class AgreedB(RoleB):
         flow.edo.take_syn(True)
         if hello is not None:
             # Nobody has proven yet to be at that address: only what is cheap.
-            self.agreement.unproven = True
+            self.own.unproven = True
             outcome = self._take(MessageKind.HELLO, hello)
-            self.agreement.unproven = False
+            self.own.unproven = False
             if outcome.kind is OutcomeKind.answer:
                 self._extend = True
                 self._answered("syn")
@@ -120,7 +119,7 @@ class AgreedB(RoleB):
 
     def _take(self, kind: MessageKind, message: bytes) -> Outcome:
         connection = self.flow.connection
-        return self.agreement.take(
+        return self.own.take(
             kind,
             message,
             isn=connection.iss & 0xFFFFFFFF,
@@ -128,6 +127,13 @@ class AgreedB(RoleB):
             peer_isn=connection.irs & 0xFFFFFFFF,
             peer_eno=self.peer_eno,
         )
+
+    @property
+    def own(self) -> AgreementB:
+        """The agreement, of this placement's kind."""
+        agreement = self.agreement
+        assert isinstance(agreement, AgreementB)
+        return agreement
 
     # --- out ---------------------------------------------------------------------------------------------
 
@@ -154,13 +160,13 @@ class AgreedB(RoleB):
         options.syn_eos = False
         options.edo_supported = False
         packets: list[bytes] = []
-        if extend and self._syn_acks < _EXTENDED_SYN_ACKS and self.agreement.sending is not None:
+        if extend and self._syn_acks < _EXTENDED_SYN_ACKS and self.own.sending is not None:
             options.syn_eos = True
             plan = lay_out(
                 options,
                 extension=Form.LONG,
                 behind=True,
-                riders=cut(*self.agreement.sending, points=flow.edo.dialect.points),
+                riders=cut(*self.own.sending, points=flow.edo.dialect.points),
                 dialect=flow.edo.dialect,
                 syn=True,
             )
@@ -171,7 +177,7 @@ class AgreedB(RoleB):
                 packets.clear()
                 options.syn_eos = False
         if packets:
-            self._in_syn_ack = self.agreement.answered
+            self._in_syn_ack = self.own.answered
         else:
             options.edo_supported = True
             flow.send(run, packets)
@@ -259,7 +265,7 @@ class AgreedB(RoleB):
         elif outcome.kind not in (OutcomeKind.answer, OutcomeKind.retry, OutcomeKind.repeated):
             if outcome.drop is not None:
                 self.flow.drop(outcome.drop)
-        elif self.agreement.answered:
+        elif self.own.answered:
             first = self.facts.placement != "late"
             self._answered("late")
             self._send(now)
@@ -271,8 +277,8 @@ class AgreedB(RoleB):
             self._send(now)
 
     def _send(self, now: float) -> None:
-        if self.agreement.sending is not None:
-            self.send_message(*self.agreement.sending)
+        if self.own.sending is not None:
+            self.send_message(*self.own.sending)
 
     def _answered(self, placement: str) -> None:
         self.facts.placement = placement

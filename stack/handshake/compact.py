@@ -102,7 +102,6 @@ class CompactA(RoleA):
         "_offering",
     )
 
-    agreement: CompactAgreement
     PROTECTION = CompactProtection
 
     TABLE: ClassVar = {
@@ -121,8 +120,15 @@ class CompactA(RoleA):
         self._may_go_plain = self.prefer and plain_syn
         self.eno_due = False
         self.agreement = agreement_of(security, self.flags, random, is_a=True)
-        self._offering = _Offering(self.agreement.option)
+        self._offering = _Offering(self.own.option)
         flow.edo.turn_off()
+
+    @property
+    def own(self) -> CompactAgreement:
+        """The agreement, of this placement's kind."""
+        agreement = self.agreement
+        assert isinstance(agreement, CompactAgreement)
+        return agreement
 
     def dress(self, run: Run, now: float, out: list[bytes]) -> None:
         if self.stage is Stage.PLAIN:
@@ -171,7 +177,7 @@ class CompactA(RoleA):
             self._fail(segment, number, errno.ECONNABORTED, "equal initial sequence numbers", now)
             return
         self.seen = of_segment(segment)
-        self.agreement.take(option)
+        self.own.take(option)
         flow.deliver(segment, number, None, now, payload=False)
         if flow.over:
             return
@@ -201,7 +207,6 @@ class CompactB(RoleB):
 
     __slots__ = ("_offering",)
 
-    agreement: CompactAgreement
     PROTECTION = CompactProtection
 
     TABLE: ClassVar = {
@@ -218,11 +223,18 @@ class CompactB(RoleB):
         self.eno_due = False
         self.seen = of_segment(syn)
         self.agreement = agreement_of(security, self.flags, random, is_a=False)
-        self.agreement.take(offer_of(syn) or b"")
-        self._offering = _Offering(self.agreement.option)
+        self.own.take(offer_of(syn) or b"")
+        self._offering = _Offering(self.own.option)
         flow.edo.turn_off()
         flow.protection = _Awaiting(self._make_keys)
         self.facts.placement = "compact"
+
+    @property
+    def own(self) -> CompactAgreement:
+        """The agreement, of this placement's kind."""
+        agreement = self.agreement
+        assert isinstance(agreement, CompactAgreement)
+        return agreement
 
     def dress(self, run: Run, now: float, out: list[bytes]) -> None:
         if self.stage is Stage.PLAIN:

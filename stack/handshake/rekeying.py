@@ -280,8 +280,8 @@ class Renewer:
 
     def _next_limit(self) -> None:
         octets = self._limits.pop(0)
-        self._protection.send_limit = self._from[0] + octets
-        self._protection.receive_limit = self._from[1] + octets
+        self._protection.send_limit = float(self._from[0] + octets)
+        self._protection.receive_limit = float(self._from[1] + octets)
 
     def _exceeded(self, run: Run) -> bool:
         """Whether a run beyond a limit may be sent: new keys are due at each but the last, which is the end."""
@@ -305,7 +305,7 @@ class Renewer:
         by_time, self._due_at = self._due_at > -_NEVER, _NEVER
         if by_time and self._began == (connection.snd_nxt, connection.rcv_nxt):
             self._limits.insert(0, self._renewal.octets)
-            self._protection.send_limit, self._protection.receive_limit = self._began
+            self._protection.send_limit, self._protection.receive_limit = map(float, self._began)
         elif self.permitted and self._lives:
             self.wanted = True
             self.try_start(now)

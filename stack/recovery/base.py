@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 from .. import ecn, pmtu
 from ..flight import Sent
 from ..losses import FAST, LOSS, OPEN, Recovery
@@ -12,6 +14,7 @@ from .pipe import duplicate, in_flight, update
 from .undo import Undo
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LossRecovery(Recovery[Tcb]):
     """Recovery of one connection. The sender calls ``on_*``; a subclass says what is lost and when.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from ..losses import FAST, LOSS
 from ..run import Run
 from .base import LossRecovery
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 _DUP_THRESH: Final = 3
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class NewReno(LossRecovery):
     """Duplicate acknowledgments are counted; each stands for a segment that has left the network."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import mypyc_attr
 
 from .. import pmtu
 from ..flight import Sent
@@ -37,6 +40,7 @@ _MOST_EARLY: Final = 256
 _PERSIST: Final = 16
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Rack(LossRecovery):
     """State of RFC 8985 §5.3 under its names; -1 stands for None. ``newly_sampled``: an RTT was measured since
     the last probe; ``reorder_at``: when the reordering timer expires; ``reduced_at``: of the last reduction;
@@ -190,7 +194,7 @@ class Rack(LossRecovery):
             self._doubt(tcb, run, newest)
         # Step 3, in ascending order of the numbers.
         fack = self.fack
-        for _, start, end, resent in sorted(delivered, key=_by_end) if len(delivered) > 1 else delivered:
+        for _, start, end, resent in sorted(delivered, key=itemgetter(2)) if len(delivered) > 1 else delivered:
             if end > fack:
                 fack = end
             elif end < fack and not resent:
@@ -424,7 +428,3 @@ class Rack(LossRecovery):
 def _octets(tcb: Tcb) -> int:
     """DeliveredData (RFC 9937 §5): what the acknowledgment in hand was the first to cover, octets."""
     return sum(end - start for _, start, end, _ in tcb.scoreboard.delivered)
-
-
-def _by_end(delivered: tuple[float, int, int, bool]) -> int:
-    return delivered[2]

@@ -8,6 +8,7 @@ from edo.codec import OptionError, Value, parse_option
 from edo.codepoints import POINTS, CodePoints
 from edo.options import Fragment, Options, Span
 from edo.walk import walk
+from tests.forms import slots_of
 
 ACK = 0x10
 SYN = 0x02
@@ -46,7 +47,7 @@ def long(header_length: int, segment_length: int) -> bytes:
 
 def values(options: Options) -> dict[str, object]:
     """The values of options, to be compared."""
-    plain = {name: getattr(options, name) for name in Options.__slots__}
+    plain = {name: getattr(options, name) for name in slots_of(Options)}
     plain["ke"] = [(f.message, f.total, f.offset, f.octets) for f in options.ke]
     return plain
 

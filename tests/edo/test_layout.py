@@ -20,6 +20,7 @@ from edo.options import Fragment, Options
 from edo.plan import Form, Plan
 from edo.walk import walk
 from tests.edo.support import NOP, SUPPORTED, SYN_EOS, short, spans_of, values
+from tests.forms import slots_of
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "profile_vectors.json").read_text())["cases"]
 SEGMENTS = [
@@ -219,7 +220,7 @@ def test_a_shape_laid_out_again_has_the_new_timestamps_and_key_ids() -> None:
     assert second.octets.hex() == octets.hex().replace("080a0000000100000002", "080affffffff00000007")
     assert third.octets.hex() == octets.hex().replace("1d100102", "1d100302")
     assert first.octets == octets
-    for name in Plan.__slots__:
+    for name in slots_of(Plan):
         if name != "octets":
             assert getattr(first, name) == getattr(second, name) == getattr(third, name)
 
@@ -450,8 +451,8 @@ def test_a_syn_by_the_template_of_its_shape_is_the_syn_laid_out_anew(
     for _ in range(2):
         anew = _laid_out(options, ao_octets, (3, 4), None, False, (), dialect, True, False)
         plan = lay_out(options, ao_octets=ao_octets, key_ids=(3, 4), dialect=dialect, syn=True)
-        assert {name: getattr(plan, name) for name in Plan.__slots__ if name != "whole"} == {
-            name: getattr(anew, name) for name in Plan.__slots__ if name != "whole"
+        assert {name: getattr(plan, name) for name in slots_of(Plan) if name != "whole"} == {
+            name: getattr(anew, name) for name in slots_of(Plan) if name != "whole"
         }
         sent = read_options(whole(plan), walk(whole(plan), 20, plan.data_offset) or [], dialect.points)
         asked = (options.wscale, options.sack_permitted, options.ts_val)

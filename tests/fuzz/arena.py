@@ -44,6 +44,18 @@ def pattern(offset: int, size: int) -> bytes:
     return _PATTERN[start : start + size]
 
 
+class Watched(dict[FlowKey, Carrier]):
+    """A stack's table of flows; ``ever`` gets all that were ever in it."""
+
+    def __init__(self, ever: dict[int, Carrier]) -> None:
+        super().__init__()
+        self.ever = ever
+
+    def __setitem__(self, key: FlowKey, flow: Carrier) -> None:
+        self.ever[id(flow)] = flow
+        super().__setitem__(key, flow)
+
+
 class Arena:
     """One connection between victim and peer; ``now`` is seconds. Assertions fail where something must not be."""
 
@@ -69,15 +81,10 @@ class Arena:
         # SEQ and ACK of the SYN-ACKs that went to the peer: who acknowledges one may bring a cookie back.
         self.answered: set[tuple[int, int]] = set()
         self.flows: dict[int, Carrier] = {}
-        self._add = self.victim.add_flow
-        self.victim.add_flow = self._watch  # type: ignore[method-assign]
+        self.victim.flows = self.victim.bindings._flows = Watched(self.flows)
         # RCV.NXT and SND.UNA at a moment that somebody chose.
         self.marks = (0, 0)
         self.ends = self.victim.addresses[0], self.peer.addresses[0]
-
-    def _watch(self, flow: Carrier) -> None:
-        self.flows[id(flow)] = flow
-        self._add(flow)
 
     # --- how it begins -----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from stack.memory import Memory
 from stack.run import ACK, RST, SYN
 from stack.states import State
 from tests.edo.authority import Authority
+from tests.forms import replaces_code
 from tests.fuzz.arena import Arena
 from tests.fuzz.choices import Choices
 from tests.fuzz.families import segment
@@ -65,6 +66,7 @@ def test_a_reset_that_rfc_5961_does_not_allow_is_seen(habit: dict[str, bool], fl
     assert arena.state is State.ESTABLISHED
 
 
+@replaces_code
 @pytest.mark.parametrize("mode", ["ao", "ao-enc-dh"])
 def test_a_mac_that_is_not_checked_is_seen(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def forged() -> tuple[Arena, bytes]:
@@ -89,6 +91,7 @@ def test_a_mac_that_is_not_checked_is_seen(mode: str, monkeypatch: pytest.Monkey
         arena.deliver(repaired(bad))
 
 
+@replaces_code
 def test_octets_that_nobody_wrote_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     append = ReceiveBuffer.append
 
@@ -100,6 +103,7 @@ def test_octets_that_nobody_wrote_are_seen(monkeypatch: pytest.MonkeyPatch) -> N
         _standing(Setting())
 
 
+@replaces_code
 def test_an_account_that_is_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     charge = Memory.charge
     monkeypatch.setattr(Memory, "charge", lambda self, octets: charge(self, max(octets, 0)))

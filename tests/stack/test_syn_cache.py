@@ -26,6 +26,7 @@ from stack.run import ACK, AE, CWR, ECE, SYN
 from stack.security import Security
 from stack.states import State
 from tests.conformance.peer import ISN, Peer, icmp
+from tests.forms import slots_of
 from tests.stack.wire import Wire, transfer
 
 SERVER = bytes((10, 0, 0, 2))
@@ -269,8 +270,7 @@ def test_cookies_carry_ecn_in_the_timestamp_and_without_one_offer_nothing() -> N
 
 def facts_of(thing: object) -> dict[str, object]:
     """The plain values among an object's attributes."""
-    names = [name for cls in type(thing).__mro__ for name in getattr(cls, "__slots__", ())]
-    found = {name: getattr(thing, name) for name in names or vars(thing)}
+    found = {name: getattr(thing, name) for name in slots_of(type(thing))}
     return {name: value for name, value in found.items() if isinstance(value, int | float | str | bytes | None)}
 
 

@@ -16,6 +16,7 @@ from stack.ports import Carrier
 from stack.run import ACK, Run
 from stack.sealer import Sealer
 from stack.security import Security
+from tests.forms import slots_of
 from tests.stack.wire import SERVER, Wire
 
 PORT = 80
@@ -162,12 +163,11 @@ def header_octets(packet: bytes) -> int:
 
 def scalars(thing: object, depth: int = 2, name: str = "") -> Iterator[tuple[str, object]]:
     """(name, value) of what plain values a slotted object holds, and those that it holds do."""
-    slots = [slot for kind in type(thing).__mro__ for slot in getattr(kind, "__slots__", ())]
-    for slot in slots:
+    for slot in slots_of(type(thing)):
         if slot in _NO_STATE or not hasattr(thing, slot):
             continue
         value = getattr(thing, slot)
         if value is None or isinstance(value, int | float | bytes | str | enum.Enum):
             yield f"{name}{slot}", value
-        elif depth and hasattr(type(value), "__slots__") and slot != "config":
+        elif depth and slots_of(type(value)) and slot != "config":
             yield from scalars(value, depth - 1, f"{name}{slot}.")

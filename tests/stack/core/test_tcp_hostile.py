@@ -12,6 +12,7 @@ from stack.config import TcpConfig
 from stack.connection import Connection
 from stack.run import ACK, SYN, Run
 from stack.states import State
+from tests.forms import slots_of
 from tests.stack.core.script import IRS, ISS, SACK, Script
 
 near = st.integers(-70_000, 70_000) | st.integers(-3, 3) | st.integers(-(1 << 33), 1 << 33)
@@ -128,10 +129,9 @@ def test_an_idle_connection_is_light() -> None:
         total = sys.getsizeof(item)
         if isinstance(item, list | tuple):
             return total + sum(size(part, seen) for part in item)
-        for cls in type(item).__mro__:
-            for name in getattr(cls, "__slots__", ()):
-                if hasattr(item, name):
-                    total += size(getattr(item, name), seen)
+        for name in slots_of(type(item)):
+            if hasattr(item, name):
+                total += size(getattr(item, name), seen)
         return total
 
     s = Script()

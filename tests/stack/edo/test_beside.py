@@ -8,8 +8,10 @@ import struct
 
 import pytest
 
+from ao.keys import KeyRing, configured_key
 from ao.md5 import Md5Key, Md5Table
 from ao.mkt import Mkt, MktTable
+from ao.traffic_keys import SocketPair
 from edo.codepoints import Dialect, EdoKind
 from edo.layout import NoRoom, fit_syn
 from edo.negotiation import Edo, EdoPolicy, EdoState
@@ -114,7 +116,8 @@ def test_blocks_leave_room_to_octets() -> None:
     edo = Edo(EdoPolicy.STRICT, active=True)
     edo.offer()
     edo.take_syn_ack(True)
-    signed = KeyedProtection.__new__(KeyedProtection)
+    mkt = Mkt("", 1, 1, b"key", mac="hmac-sha-1-96")
+    signed = KeyedProtection(KeyRing(configured_key(mkt, SocketPair(bytes(4), 1, bytes(4), 2), 1, 2)), edo.dialect)
     for segment_size, room in ((1400, 159), (400, 34), (340, 26), (160, 4), (20, 4)):
         assert sack_room(edo, Protection(), segment_size) == 4
         assert sack_room(edo, signed, segment_size) == room

@@ -14,6 +14,7 @@ from stack.checksum import checksum, ones_complement_sum, pseudo_header_sum
 from stack.config import TcpConfig
 from stack.host import Stack
 from stack.security import Security
+from tests.forms import slots_of
 
 CLIENT, SERVER = ("10.0.0.1", "fd00::1"), ("10.0.0.2", "fd00::2")
 PLAIN_VALUES = (int, float, str, bytes, bool, type(None), Enum)
@@ -56,7 +57,7 @@ def snapshot(value: object, seen: frozenset[int] = frozenset()) -> object:
         return [(snapshot(key, seen), snapshot(one, seen)) for key, one in value.items()]
     if isinstance(value, list | tuple | deque | set | frozenset):
         return [snapshot(one, seen) for one in value]
-    names = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    names = list(slots_of(type(value)))
     names += list(getattr(value, "__dict__", ()))
     if not names or callable(value):
         return type(value).__name__
