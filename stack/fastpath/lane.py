@@ -32,7 +32,6 @@ _NOT_PSH: Final = ~PSH
 # A run that begins so far from RCV.NXT is not gone on with: its next number might be nearer to another epoch.
 _FAR: Final = 1 << 30
 _CHECKSUM: Final = bytes(2)
-_FIXED_HEADER: Final = 20
 _URGENT: Final = 18  # Where the last field of the fixed header stands.
 _NO_OPTIONS: Final = Options()
 
@@ -148,7 +147,7 @@ class Lane:
         flow = self.flow
         if (
             flow.over
-            or self._connection.state is not _ESTABLISHED
+            or self._connection.state < _ESTABLISHED
             or flow.protection is not self._protection
             or flow.edo.state is not self._edo_state
             or not flow.handshake.settled

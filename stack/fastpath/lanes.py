@@ -95,7 +95,7 @@ def _shape(flow: Flow, segment: Segment, key: Key | None) -> Shape | None:
         segment.header_end != header
         or segment.urgent
         or tcp[12] & 0x0F
-        or flow.connection.state is not State.ESTABLISHED
+        or flow.connection.state < State.ESTABLISHED
         or not (state is EdoState.OFF or state is EdoState.CONFIRMED)
     ):
         return None
