@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from ao.lifetime import ALWAYS
 from ao.mkt import MktTable
 from stack import rollover
 from stack.host import Stack
@@ -37,10 +38,19 @@ async def keep_time(
 async def _follow(
     stack: Stack, tables: Sequence[MktTable], wake: Callable[[], None], clock: Callable[[], float]
 ) -> None:
+    known = [tuple(table) for table in tables]
     while True:
         change = min(table.next_change for table in tables)
         await asyncio.sleep(min(max(change - clock(), 0.0), _AT_LEAST))
         now = clock()
-        for table in tables:
-            rollover.keep_time(stack, table, now)
-        wake()
+        changed = False
+        for index, table in enumerate(tables):
+            keys = tuple(table)
+            table.at = now
+            # Of keys without bounds time changes nothing, and all connections would be gone through.
+            if keys != known[index] or any(mkt.lifetime != ALWAYS for mkt in keys):
+                known[index] = keys
+                rollover.keep_time(stack, table, now)
+                changed = True
+        if changed:
+            wake()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from ao.lifetime import Lifetime
 from ao.mkt import MktTable
 from stack import rollover
@@ -83,3 +85,35 @@ def test_what_was_missed_is_made_up_for_on_entering() -> None:
     ((_, _, ring),) = rollover.rings(pair.stacks[0], table)
     assert ring.current.send_id == 2
     assert sorted(key.send_id for key in ring) == [1, 2]
+
+
+def test_connections_are_gone_through_only_where_time_or_keys_may_change_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+
+    def note(stack: object, table: MktTable, at: float) -> None:
+        asked.append(at - START)
+        table.at = at
+
+    monkeypatch.setattr(rollover, "keep_time", note)
+    pair = Pair(both("first", 1, 11, b"one"), at=START)
+    (stack, _), (table, _) = pair.stacks, pair.tables
+    second = both("second", 2, 12, b"two")[0]
+    bounded = both("third", 3, 13, b"three", lifetime=Lifetime(send_from=START + 60.0))[0]
+
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        async with keep_time(stack, [table], pair.wire.flush, lambda: START + clock()):
+            await asyncio.sleep(30.0)
+            assert asked == [0.0]
+            rollover.add(stack, table, second)
+            await asyncio.sleep(30.0)
+            assert len(asked) == 2
+            assert asked[1] <= 35.0
+            rollover.add(stack, table, bounded)
+            await asyncio.sleep(30.0)
+            assert len(asked) >= 2 + 6
+            assert table.at >= START + 85.0
+
+    virtual_loop.run(main())
