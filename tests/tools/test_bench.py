@@ -378,7 +378,7 @@ def test_rounds_alternate_and_one_failure_ends_one_row() -> None:
     assert seen[0] == ("1500: b", 1.0)
     first, second, third = found.rows
     assert (first.ours, first.ratio_base, first.ratio_bare) == (Spread(1.5, 1.0, 2.0), 0.75, 0.375)
-    assert (first.beside, first.dropped) == ("b", 2)
+    assert (first.beside, first.dropped, first.bare_dropped) == ("b", 2, 2)
     assert (second.ours, second.failed) == (Spread(3.0, 3.0, 3.0), "it broke")
     assert third.mtu == 9000
     assert found.failures == ["bad, MTU 1500: it broke"]

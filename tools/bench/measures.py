@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
+from ..programs import ProgramError
 from .ends.kernel import SECRET
 from .job import Job, Result
 from .network import End, set_offloads
@@ -21,6 +22,8 @@ ThingT = TypeVar("ThingT")
 
 KERNEL, STACK, BARE = "kernel", "stack", "bare"
 _PORT: Final = 5001
+# Of those that are opened; where more of them fail, what is measured is failing.
+_MOST_FAILED: Final = 0.05
 # A measurement's end may take longer than its time: what is queued has to arrive.
 _GRACE: Final = 30.0
 
@@ -241,7 +244,10 @@ class Openings:
             opening = place.start(_OPENERS[self.opens], opener, opens_at, f"{self.name}: client")
             workers.enter_context(opening)
             found = {"opened": opening.result(patience), "accepted": listening.result(patience)}[self.counted]
-        return Figure(found["handshakes"] / found["cpu"] if found["cpu"] > 0 else 0.0)
+        handshakes, failed = found["handshakes"], found["failed"]
+        if failed > handshakes * _MOST_FAILED:
+            raise ProgramError(f"{self.name}: {failed} connections failed, {handshakes} did not")
+        return Figure(handshakes / found["cpu"] if found["cpu"] > 0 else 0.0, found["dropped"])
 
 
 _OPENERS: Final = {KERNEL: "ends.opening:flood", STACK: "ends.opening:open_", BARE: "bare_handshakes:open_"}

@@ -132,7 +132,7 @@ def _measure(
     """Add the row of ``work``, with as many rounds as there were before it failed or was interrupted."""
     rounds: list[Round] = []
     failed = None
-    dropped = 0
+    dropped = {"ours": 0, "bare": 0}
     try:
         for _ in range(settings.rounds):
             found: dict[str, float] = {}
@@ -140,8 +140,8 @@ def _measure(
                 progress(f"{work.mtu}: {measure.name}", measure.lasts(settings.seconds))
                 figure = measure.run(place)
                 found[column] = figure.value
-                if column == "ours":
-                    dropped += figure.dropped
+                if column in dropped:
+                    dropped[column] += figure.dropped
             rounds.append(Round(**found))
     except (ProgramError, TunError, OSError) as error:
         failed = str(error)
@@ -156,7 +156,8 @@ def _measure(
                     rounds,
                     group=work.group,
                     beside=beside,
-                    dropped=dropped,
+                    dropped=dropped["ours"],
+                    bare_dropped=dropped["bare"],
                     failed=failed,
                 )
             )

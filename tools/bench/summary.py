@@ -41,8 +41,8 @@ class Row:
     """One kind of work at one MTU; figures in ``unit``, and ``group`` names the rows beside which it is shown.
 
     ``base`` is what ours is compared with (named ``beside``), ``bare`` the bare loop, ``bbr`` the base under that
-    congestion control. ``dropped`` counts packets that devices lost under ours; ``failed`` says why there are fewer
-    rounds than there were to be.
+    congestion control. ``dropped`` counts packets that devices lost under ours, ``bare_dropped`` the gaps that the
+    bare loop met; ``failed`` says why there are fewer rounds than there were to be.
     """
 
     work: str
@@ -57,6 +57,7 @@ class Row:
     ratio_base: float | None = None
     ratio_bare: float | None = None
     dropped: int = 0
+    bare_dropped: int = 0
     failed: str | None = None
 
     def to_json(self) -> dict[str, object]:
@@ -81,6 +82,7 @@ class Row:
             "base_work": self.beside,
             "base_bbr": spread(self.bbr),
             "dropped": self.dropped,
+            "bare_dropped": self.bare_dropped,
             "failed": self.failed,
         }
 
@@ -105,6 +107,7 @@ def row(
     group: str = "",
     beside: str | None = None,
     dropped: int = 0,
+    bare_dropped: int = 0,
     failed: str | None = None,
 ) -> Row:
     """Return the row of all rounds of one work."""
@@ -121,5 +124,6 @@ def row(
         _ratio([(one.ours, one.base) for one in rounds]),
         _ratio([(one.ours, one.bare) for one in rounds]),
         dropped,
+        bare_dropped,
         failed,
     )

@@ -19,7 +19,7 @@ from stack.events import Closed, Established, TcpError
 
 from ..job import Job
 from .kernel import new_socket
-from .stack import interface_of, security_of
+from .stack import drops, interface_of, security_of
 
 if TYPE_CHECKING:
     from stack.attempt import Attempt
@@ -66,9 +66,10 @@ class Counted:
         """Whether the first is still waited for."""
         return not self.handshakes and time.monotonic() < self._latest
 
-    def result(self) -> dict[str, Any]:
-        """What crosses to the benchmark."""
-        return {"handshakes": self.handshakes, "cpu": self._last - self._first, "failed": self.failed}
+    def result(self, dropped: int = 0) -> dict[str, Any]:
+        """What crosses to the benchmark; ``dropped`` packets were lost at the device."""
+        cpu = self._last - self._first
+        return {"handshakes": self.handshakes, "cpu": cpu, "failed": self.failed, "dropped": dropped}
 
 
 # --- the stack -----------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ async def _accept(job: Job, ready: Callable[[], None]) -> dict[str, Any]:
         ready()
         while not counted.over:
             await asyncio.sleep(0.1)
-    return counted.result()
+        return counted.result(drops(interface))
 
 
 class _Opening:
@@ -177,7 +178,7 @@ async def _open(job: Job) -> dict[str, Any]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(job.seconds + _PATIENCE):
                 await crowd.done.wait()
-        return crowd.counted.result()
+        return crowd.counted.result(drops(interface))
 
 
 # --- the kernel ----------------------------------------------------------------------------------------
