@@ -18,6 +18,8 @@ _TUNSETVNETHDRSZ: Final = 0x400454D8
 # accurate ECN has it, on all, depends on the kernel's version, so it shall cut those itself.
 _FEATURES: Final = 0x01 | 0x02 | 0x04
 _SEGMENTED: Final = (GSO_TCPV4, GSO_TCPV6)
+# Beside the kind: CWR is set. It is not asked for, and would do no harm: what has CWR is cut again.
+_ECN: Final = 0x80
 _SIZE: Final = HEADER.size
 # The longest packet with its header, octets, and what a batch holds: a quarter of what a core's own cache has.
 _LONGEST: Final = 65_535 + 40 + _SIZE
@@ -84,4 +86,4 @@ def _read(head: bytes) -> tuple[Checksum, int]:
     flags, kind, _, size, _, _ = HEADER.unpack(head)
     # Unfinished: it never left this machine, or who received it has checked it.
     state = Checksum.UNFINISHED if flags & (NEEDS_CSUM | DATA_VALID) else Checksum.FINISHED
-    return state, size if kind in _SEGMENTED else 0
+    return state, size if kind & ~_ECN in _SEGMENTED else 0
