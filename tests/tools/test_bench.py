@@ -417,7 +417,10 @@ def test_a_profile_has_the_functions_that_a_segment_passes(mode: str, mac: str) 
     assert found.segments == 200_000 // (1448 if mode == "none" else 1424)
     assert found.cpu > 0
     files = {cost.name.split()[0] for cost in found.costs if cost.calls > 0}
-    assert {"stack/host.py", "stack/connection.py", "tools/bench/profile.py"} <= files
+    assert "tools/bench/profile.py" in files
+    if machine()["core"] == "interpreted":
+        # Python's profiler does not see into what a compiler made.
+        assert {"stack/host.py", "stack/connection.py"} <= files
     own = [cost.own for cost in found.costs]
     assert own == sorted(own, reverse=True)
     assert all(cost.own <= cost.all + 1e-9 for cost in found.costs)
