@@ -12,9 +12,13 @@ import edotun_core
 
 ROOT = Path(__file__).parent.parent
 
-replaces_code = pytest.mark.skipif(
-    edotun_core.FORM == "compiled", reason="puts faults into the code while it runs: for the sources alone"
-)
+
+def of_sources(reason: str) -> pytest.MarkDecorator:
+    """The mark of a test that only the sources can pass, and why."""
+    return pytest.mark.skipif(edotun_core.FORM == "compiled", reason=reason)
+
+
+replaces_code = of_sources("puts faults into the code while it runs")
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 
 from ao.keyfile import load, load_with_md5
+from tests.forms import of_sources
 from tools.bench import document, profile, run, spied
 from tools.bench.bars import draw
 from tools.bench.job import Job, Result
@@ -410,6 +411,7 @@ def test_handshakes_are_named_by_what_is_counted() -> None:
 # --- the profile ---------------------------------------------------------------------------------------------
 
 
+@of_sources("Python's profiler sees no compiled functions")
 @pytest.mark.parametrize(("mode", "mac"), [("none", ""), ("ao-enc-dh", "hmac-sha-1-96")])
 def test_a_profile_has_the_functions_that_a_segment_passes(mode: str, mac: str) -> None:
     found = profile.profile(profile.security_for(mode, mac), 1500, 200_000)
