@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from ao.keylog import KeyLogError, LoggedKeys
 from ao.mkt import Mkt, MktTable
 from ao.suite import Suite
+from stack.run import RST
 from stack.security import Security
 from stack.simulator import Loss
 from tools.cli.main import app
@@ -143,6 +144,8 @@ def test_headers_may_stay_as_they_were(tmp_path: Path) -> None:
 def test_a_capture_that_begins_in_the_middle(tmp_path: Path) -> None:
     capture, keylog = transfer(tmp_path, Security("ao-enc-dh"))
     packets = [packet for packet in from_capture(capture) if isinstance(packet, Packet)][40:]
+    # A last ACK that comes twice meets no connection the second time, whose reset is clear (RFC 9293 §3.10.7.1).
+    packets = [packet for packet in packets if not packet.segment.flags & RST]
     opened = list(Opener(KeyBook(read_keylog(keylog))).open(packets))
     assert {one.fate for one in opened} == {Fate.DECRYPTED, Fate.AUTHENTIC}
 
