@@ -13,6 +13,10 @@ MATRICES: Final[dict[str, tuple[str, str]]] = {
     "cooperation": ("tools.lab.cooperation", "A box with keys for headers: what it can do to each protection."),
     "cost": ("tools.lab.cost", "Octets, round trips and CPU time of each protection, to begin and to go on."),
     "paths": ("tools.lab.paths", "Every middlebox by every way of carrying options and policy."),
+    "questions": (
+        "tools.lab.questions",
+        "Crossed SYNs, option numbers, floods, changes of level, what a socket sees.",
+    ),
 }
 """For each name the module, whose ``MATRIX`` it is, and what the command's help says."""
 

@@ -25,6 +25,11 @@ _ABOUT: Final = {
     "space-mac": "What a MAC leaves to SACK blocks, and how soon bursts with 20% loss are repaired then.",
     "space-keys": "What crosses the path until both ends have keys, by the group and by where its shares travel.",
     "space-telemetry": "Goodput with an option of so many octets in every data segment, over 20 Mbit/s and 20 ms.",
+    "questions-crossed": "Both ends open at once, and who of them is A (profile.md, section 3).",
+    "questions-numbers": "EDO under experimental and assigned numbers: octets, and boxes.",
+    "questions-flood": "What SYNs of strangers take from a server, and who is served beside them.",
+    "questions-level": "New keys, more protection and less, asked for in mid-connection.",
+    "questions-failure": "What a program on a socket sees: the call that fails, its errno, and when.",
 }
 
 

@@ -74,6 +74,7 @@ _WORDS: Final = (
     Word("agreed", Level.GOOD, "both ends have keys"),
     Word("not agreed", Level.LIMITED, "there are no keys by this way alone"),
     Word("does not fit", Level.LIMITED, "it has no room"),
+    Word("refused", Level.LIMITED, "it cannot be asked for there"),
     Word("not in this library", Level.OTHER, "the library does not compute it"),
     Word("carried", Level.GOOD, "the options went with the segments"),
     Word("left out", Level.LIMITED, "the options had no room and were not sent"),
