@@ -265,23 +265,22 @@ def _lay_out(
 class _Template:
     """The plan of a shape that only timestamps change: the octets before and behind their values."""
 
-    __slots__ = ("_after", "_before", "_last", "_ts_ecr", "_ts_val")
+    __slots__ = ("_after", "_before", "_last", "_stamped")
 
     def __init__(self, plan: Plan, values: int) -> None:
-        self._last = plan
         self._before = plan.octets[:values]
         self._after = plan.octets[values + 8 :]
-        self._ts_val: int | None = None if values < 0 else 0
-        self._ts_ecr = 0
+        self._stamped = values >= 0
+        # The plan of last time behind its timestamps. One tuple: stacks of several threads share a template.
+        self._last = (0, 0, plan)
 
     def plan(self, ts_val: int | None, ts_ecr: int) -> Plan:
         """The plan with these timestamps; the last one again where they are the same or there are none."""
-        if self._ts_val is None or ts_val is None or (ts_val == self._ts_val and ts_ecr == self._ts_ecr):
-            return self._last
-        plan = self._last.with_octets(self._before + VALUES(ts_val, ts_ecr) + self._after)
-        self._last = plan
-        self._ts_val = ts_val
-        self._ts_ecr = ts_ecr
+        last_val, last_ecr, plan = self._last
+        if not self._stamped or ts_val is None or (ts_val == last_val and ts_ecr == last_ecr):
+            return plan
+        plan = plan.with_octets(self._before + VALUES(ts_val, ts_ecr) + self._after)
+        self._last = (ts_val, ts_ecr, plan)
         return plan
 
 
