@@ -6,7 +6,7 @@ import struct
 from typing import Final
 
 from stack.batch import Batch, Checksum, Octets
-from stack.ip import ICMP, ICMPV6, TCP, IpDrop, walk_extensions
+from stack.ip import ICMP, ICMPV6, TCP, IpDrop, parse, walk_extensions
 from stack.offload import GSO_NONE, GSO_TCPV4, HEADER, NEEDS_CSUM
 from stack.reassembly import Reassembler
 
@@ -32,7 +32,7 @@ def ports_of(packet: Octets) -> int | Fragment | None:
     It is the same for both directions. Never raises on any octets.
     """
     size = len(packet)
-    if size < 28:
+    if size < 20:
         return None
     if packet[0] >> 4 == 4:
         at = (packet[0] & 15) << 2
@@ -100,7 +100,8 @@ class Sorter:
                     state = Checksum.FINISHED if states is None else states[index]
                     others.append((owner, _header(state, 0 if sizes is None else sizes[index]) + packet))
                     continue
-            elif ports is FRAGMENT:
+            elif ports is FRAGMENT and parse(packet) is IpDrop.FRAGMENT:
+                # The header was found sound: what is put together gets another checksum.
                 taken = self._fragments.take(packet, now)
                 if not isinstance(taken, bytes):
                     continue

@@ -12,6 +12,7 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6Packe
 from scapy.packet import Packet, Raw
 
 from stack.batch import Batch, Checksum
+from stack.checksum import checksum
 from tun.offload import without_headers
 from tun.sorting import FRAGMENT, Sorter, ports_of
 
@@ -97,4 +98,30 @@ def test_fragments_are_put_together_and_then_sorted(own: int) -> None:
     sorter.sort(Batch(pieces[:1]), 2.0)
     mine, others = sorter.sort(Batch(pieces[1:]), 100.0)
     assert not len(mine)
+    assert not others
+
+
+def test_a_last_fragment_may_have_one_octet() -> None:
+    whole = V4 / TCP(sport=50_001, dport=8) / Raw(bytes(1 + 2 * 1472 - 20))
+    pieces = [bytes(piece) for piece in fragment(whole, 1472)]
+    assert len(pieces[-1]) == 21
+    mine, others = Sorter(0, 2).sort(Batch(pieces), 1.0)
+    assert not len(mine)
+    assert [owner for owner, _ in others] == [1]
+    assert ports_of(bytes(V4)) is None
+
+
+@pytest.mark.parametrize("damage", ["checksum", "length"])
+def test_a_fragment_whose_header_is_wrong_is_put_together_with_nothing(damage: str) -> None:
+    """The stack of whoever has read it drops and counts it, as it does without other processes."""
+    pieces = [bytearray(bytes(piece)) for piece in fragment(V4 / TCP(sport=1, dport=8) / Raw(bytes(1000)), 600)]
+    first = pieces[0]
+    if damage == "checksum":
+        first[10] ^= 1
+    else:
+        first[2] = 0x7F
+        first[10:12] = bytes(2)
+        first[10:12] = checksum(first[:20]).to_bytes(2, "big")
+    mine, others = Sorter(0, 2).sort(Batch(pieces), 1.0)
+    assert list(mine.packets) == [first]
     assert not others
