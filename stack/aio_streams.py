@@ -19,6 +19,8 @@ ClientConnected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitab
 _NOTHING: Final = bytearray()
 # Octets from which on what comes is handed to ``read`` as it came, instead of being copied into the buffer.
 _LARGE: Final = 16_384
+# Pieces behind such a one that are shorter than this are gathered: else each would cost an object.
+_SMALL: Final = 512
 
 
 class StreamReader(asyncio.StreamReader):
@@ -36,7 +38,7 @@ class StreamReader(asyncio.StreamReader):
     _exception: BaseException | None = None
     _transport: asyncio.BaseTransport | None = None
     # What came and is not in the buffer, which is empty then, and how many octets that are.
-    _pieces: deque[bytes] | None = None
+    _pieces: deque[bytes | bytearray] | None = None
     _held = 0
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
@@ -57,9 +59,15 @@ class StreamReader(asyncio.StreamReader):
         super().feed_data(data)
 
     def _keep(self, data: Any) -> None:
-        if self._pieces is None:
-            self._pieces = deque()
-        self._pieces.append(data)
+        pieces = self._pieces
+        if pieces is None:
+            pieces = self._pieces = deque()
+        if len(data) >= _SMALL:
+            pieces.append(data)
+        elif isinstance(last := pieces[-1], bytearray):
+            last += data
+        else:
+            pieces.append(bytearray(data))
         self._held += len(data)
         self._wakeup_waiter()  # type: ignore[attr-defined]  # asyncio's own
         if self._held > 2 * self._limit and not self._paused and self._transport is not None:
@@ -108,7 +116,7 @@ class StreamReader(asyncio.StreamReader):
             pieces = None
         buffer = self._buffer
         if pieces is not None:
-            data = pieces.popleft()
+            data = bytes(pieces.popleft())
             self._held -= len(data)
             if not pieces:
                 self._pieces = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -99,6 +101,31 @@ def test_a_reader_does_what_asyncios_does(limit: int, scale: int) -> None:
             kinds |= {item[0] if isinstance(item, tuple) else item for item in ours if item}
         assert {True, False, "waits", "incomplete", "ConnectionResetError"} <= kinds
         assert limit != 50 or {"ValueError", "LimitOverrunError"} <= kinds
+
+    run(main)
+
+
+def test_small_pieces_behind_a_large_one_do_not_cost_an_object_each() -> None:
+    """A peer that sends two octets at a time to who does not read would have had twenty times the memory."""
+
+    async def main(loop: asyncio.AbstractEventLoop) -> None:
+        reader = StreamReader(LIMIT, loop)
+        sent = [bytes(20_000), *(index.to_bytes(2) for index in range(50_000)), bytes(20_000), b"last"]
+        gc.collect()
+        tracemalloc.start()
+        for data in sent:
+            # Each of its own, as it comes from a connection.
+            reader.feed_data(bytes(bytearray(data)))
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held < 2 * sum(map(len, sent))
+        reader.feed_eof()
+        got = [await reader.read(1 << 20)]
+        assert got[0].__class__ is bytes
+        while not reader.at_eof():
+            got.append(await reader.read(30_000))
+            assert got[-1].__class__ is bytes
+        assert b"".join(got) == b"".join(sent)
 
     run(main)
 
