@@ -51,9 +51,11 @@ class Link:
             asyncio.get_running_loop().remove_reader(self._line.fileno())
             self._stop.set()
             return
-        order = json.loads(message)
+        asked = json.loads(message)
         answer = {"ok": False, "error": "the worker is not ready yet"}
-        self._send(answer if self._carry_out is None else self._carry_out(order))
+        if self._carry_out is not None:
+            answer = self._carry_out(asked["order"])
+        self._send({"number": asked["number"], "answer": answer})
 
     def _send(self, message: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
@@ -95,6 +97,7 @@ class Workers:
             self._workers.append(_Worker(number, process, ours))
         self._fault: str | None = None
         self._stopping = False
+        self._asked = 0
 
     @property
     def processes(self) -> list[int]:
@@ -103,20 +106,25 @@ class Workers:
 
     def ask(self, order: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Have every worker carry out ``order``; their answers. Raises OSError where one does not answer."""
-        octets = json.dumps(order).encode()
+        self._asked += 1
+        octets = json.dumps({"number": self._asked, "order": order}).encode()
         for worker in self._workers:
             worker.line.send(octets)
-        answers = []
-        for worker in self._workers:
-            worker.line.settimeout(_PATIENCE)
-            try:
-                message = worker.line.recv(_LARGEST)
-            finally:
-                worker.line.setblocking(False)
-            if not message:
-                raise OSError("it has ended")
-            answers.append(json.loads(message))
-        return answers
+        return [self._answer(worker) for worker in self._workers]
+
+    def _answer(self, worker: _Worker) -> dict[str, Any]:
+        """The worker's answer to the last order; one to an earlier order came too late for anybody."""
+        worker.line.settimeout(_PATIENCE)
+        try:
+            while message := worker.line.recv(_LARGEST):
+                told: dict[str, Any] = json.loads(message)
+                if told.get("number") == self._asked:
+                    answer: dict[str, Any] = told["answer"]
+                    return answer
+                self._take(worker, told)
+        finally:
+            worker.line.setblocking(False)
+        raise OSError("it has ended")
 
     async def run(
         self, inside: Callable[[], contextlib.AbstractAsyncContextManager[None]], tell: Callable[[], None]
@@ -154,10 +162,7 @@ class Workers:
         except OSError:
             message = b""
         if message:
-            told = json.loads(message)
-            worker.ready = worker.ready or bool(told.get("ready"))
-            if told.get("fault"):
-                self._end(str(told["fault"]))
+            self._take(worker, json.loads(message))
             return
         asyncio.get_running_loop().remove_reader(worker.line.fileno())
         _, status = os.waitpid(worker.process, 0)
@@ -166,6 +171,11 @@ class Workers:
         if not self._stopping or code not in (0, -signal.SIGTERM, -signal.SIGINT):
             how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
             self._end(f"worker {worker.number} {how}")
+
+    def _take(self, worker: _Worker, told: Mapping[str, Any]) -> None:
+        worker.ready = worker.ready or bool(told.get("ready"))
+        if told.get("fault"):
+            self._end(str(told["fault"]))
 
     def _end(self, fault: str) -> None:
         self._fault = self._fault or fault
