@@ -6,6 +6,7 @@ import random
 from functools import partial
 from typing import Final
 
+from ao.keys import KeyRing
 from ao.mkt import Mkt, MktTable
 from stack import agreed_keys, rollover
 from stack.config import TcpConfig
@@ -101,15 +102,14 @@ def _is(mode: str, client: Report, server: Report) -> bool:
     return client["mode"] == server["mode"] == mode
 
 
-def _state(attempt_report: Report, key: int | None) -> str:
-    names = ("mac", "cipher", "generation")
-    known = [f"{name} {attempt_report[name]}" for name in names if attempt_report[name] is not None]
-    return ", ".join([*known, *([] if key is None else [f"key {key}"])]) or "no keys"
-
-
-def _key(speaker: Speaker) -> int | None:
-    ring = getattr(speaker.attempt.flow.protection, "ring", None)
-    return None if ring is None else ring.current.send_id
+def _state(speaker: Speaker) -> str:
+    """The key that signs, not the report: that names the MAC and cipher with which the connection began."""
+    ring: KeyRing | None = getattr(speaker.attempt.flow.protection, "ring", None)
+    if ring is None:
+        return "no keys"
+    generation = speaker.attempt.report()["generation"]
+    which = f"key {ring.current.send_id}" if generation is None else f"generation {generation}"
+    return f"{which}, a MAC of {ring.current.mac_octets} octets"
 
 
 def _by_management(case: str, mode: str, seed: int) -> Outcome:
@@ -125,7 +125,7 @@ def _by_management(case: str, mode: str, seed: int) -> Outcome:
     states: list[str] = []
 
     def note() -> None:
-        states.append(_state(attempt.report(), _key(speaker)))
+        states.append(_state(speaker))
 
     hosts[0].call_at(_CHANGE_AT, note)
     hosts[0].call_at(_CHANGE_AT, change.new_keys if case == _NEW_KEYS else change.other_level)
