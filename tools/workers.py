@@ -168,7 +168,10 @@ class Workers:
         _, status = os.waitpid(worker.process, 0)
         worker.over = True
         code = os.waitstatus_to_exitcode(status)
-        if not self._stopping or code not in (0, -signal.SIGTERM, -signal.SIGINT):
+        if code == 0:
+            # A signal told it to, one to all perhaps that this process has not seen yet.
+            self._stop()
+        elif not self._stopping or code not in (-signal.SIGTERM, -signal.SIGINT):
             how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
             self._end(f"worker {worker.number} {how}")
 

@@ -105,3 +105,35 @@ def test_a_fault_that_comes_before_an_answer_is_told(make: Make, capfd: pytest.C
 
     assert run(workers, then) == 1
     assert capfd.readouterr().err == "edotun: device wk0 is gone\n"
+
+
+def test_a_worker_that_a_signal_ends_ends_all_and_that_is_no_fault(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of a signal to all processes of a terminal the parent may be the last to learn."""
+
+    async def work(_number: int, link: Link, stop: asyncio.Event) -> None:
+        link.ready()
+        await stop.wait()
+
+    workers = make(3, work)
+
+    async def then() -> None:
+        os.kill(workers.processes[1], signal.SIGINT)
+
+    assert run(workers, then) == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_that_dies_ends_all_and_that_is_told(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    async def work(_number: int, link: Link, stop: asyncio.Event) -> None:
+        link.ready()
+        await stop.wait()
+
+    workers = make(3, work)
+
+    async def then() -> None:
+        os.kill(workers.processes[1], signal.SIGKILL)
+
+    assert run(workers, then) == 1
+    assert capfd.readouterr().err == "edotun: worker 1 was killed by signal 9\n"
