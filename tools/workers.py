@@ -9,11 +9,17 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-# The most that a message between parent and worker has, octets, and how long an answer may take, seconds.
-_LARGEST: Final = 1 << 20
+# The most that an order has, octets. What a worker says, which may be long, goes in pieces: the kernel takes no
+# message that is longer than what it lets wait.
+_LARGEST: Final = 1 << 17
+_PIECE: Final = 1 << 15
+_MORE: Final = b"+"
+_LAST: Final = b"."
+# How long an answer may take, seconds.
 _PATIENCE: Final = 10.0
 _KILL_AFTER: Final = 15.0
 
@@ -25,6 +31,7 @@ class Link:
         self._line = line
         self._stop = stop
         self._carry_out: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+        self._waiting: deque[bytes] = deque()
         asyncio.get_running_loop().add_reader(line.fileno(), self._readable)
 
     def ready(self) -> None:
@@ -58,8 +65,26 @@ class Link:
         self._send({"number": asked["number"], "answer": answer})
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        with contextlib.suppress(OSError):
-            self._line.send(json.dumps(message).encode())
+        octets = json.dumps(message).encode()
+        for at in range(0, len(octets), _PIECE):
+            piece = octets[at : at + _PIECE]
+            self._waiting.append((_LAST if at + _PIECE >= len(octets) else _MORE) + piece)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what waits, as far as there is room now."""
+        waiting = self._waiting
+        try:
+            while waiting:
+                self._line.send(waiting[0])
+                waiting.popleft()
+        except BlockingIOError:
+            asyncio.get_running_loop().add_writer(self._line.fileno(), self._flush)
+            return
+        except OSError:
+            # The parent is gone, which is told by the line's end.
+            waiting.clear()
+        asyncio.get_running_loop().remove_writer(self._line.fileno())
 
 
 Work = Callable[[int, Link, asyncio.Event], Awaitable[None]]
@@ -72,6 +97,16 @@ class _Worker:
         self.line = line
         self.ready = False
         self.over = False
+        self._begun = bytearray()
+
+    def whole(self, piece: bytes) -> dict[str, Any] | None:
+        """The message that a piece from the line ends; None where more has to come."""
+        self._begun += piece[1:]
+        if piece[:1] == _MORE:
+            return None
+        told: dict[str, Any] = json.loads(self._begun)
+        self._begun.clear()
+        return told
 
 
 class Workers:
@@ -116,8 +151,10 @@ class Workers:
         """The worker's answer to the last order; one to an earlier order came too late for anybody."""
         worker.line.settimeout(_PATIENCE)
         try:
-            while message := worker.line.recv(_LARGEST):
-                told: dict[str, Any] = json.loads(message)
+            while piece := worker.line.recv(_LARGEST):
+                told = worker.whole(piece)
+                if told is None:
+                    continue
                 if told.get("number") == self._asked:
                     answer: dict[str, Any] = told["answer"]
                     return answer
@@ -156,13 +193,15 @@ class Workers:
     def _hear(self, worker: _Worker, news: asyncio.Event) -> None:
         news.set()
         try:
-            message = worker.line.recv(_LARGEST)
+            piece = worker.line.recv(_LARGEST)
         except BlockingIOError:
             return
         except OSError:
-            message = b""
-        if message:
-            self._take(worker, json.loads(message))
+            piece = b""
+        if piece:
+            told = worker.whole(piece)
+            if told is not None:
+                self._take(worker, told)
             return
         asyncio.get_running_loop().remove_reader(worker.line.fileno())
         _, status = os.waitpid(worker.process, 0)

@@ -137,3 +137,23 @@ def test_a_worker_that_dies_ends_all_and_that_is_told(make: Make, capfd: pytest.
 
     assert run(workers, then) == 1
     assert capfd.readouterr().err == "edotun: worker 1 was killed by signal 9\n"
+
+
+def test_an_answer_may_be_as_long_as_ten_thousand_connections_make_it(make: Make) -> None:
+    rows = [{"local": "10.9.0.2:443", "peer": f"10.9.0.1:{port}", "generation": 0} for port in range(10_000)]
+
+    async def work(number: int, link: Link, stop: asyncio.Event) -> None:
+        link.serve(lambda order: {"ok": True, "connections": rows, "worker": number})
+        link.ready()
+        await stop.wait()
+
+    workers = make(3, work)
+
+    async def then() -> None:
+        for _ in range(2):
+            answers = workers.ask({"do": "list"})
+            assert [answer["worker"] for answer in answers] == [0, 1, 2]
+            assert all(answer["connections"] == rows for answer in answers)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert run(workers, then) == 0
