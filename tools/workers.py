@@ -209,7 +209,7 @@ class Workers:
         code = os.waitstatus_to_exitcode(status)
         if code == 0:
             # A signal told it to, one to all perhaps that this process has not seen yet.
-            self._stop()
+            self._stop_once()
         elif not self._stopping or code not in (-signal.SIGTERM, -signal.SIGINT):
             how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
             self._end(f"worker {worker.number} {how}")
@@ -221,7 +221,12 @@ class Workers:
 
     def _end(self, fault: str) -> None:
         self._fault = self._fault or fault
-        self._stop()
+        self._stop_once()
+
+    def _stop_once(self) -> None:
+        """End all; those that are about to end are not told again, which could find them without a handler."""
+        if not self._stopping:
+            self._stop()
 
     def _stop(self) -> None:
         first = not self._stopping
