@@ -282,7 +282,7 @@ class Stack:
         flow = self.flows.get(key)
         if size and not bulk.taken_whole(flow, segment, size):
             for piece in cut(packet[: ip.total_octets], ip.header_octets, size):
-                self._packet(piece, Checksum.FINISHED, now)
+                self._packet(piece, state if state is Checksum.BAD else Checksum.FINISHED, now)
             return
         # Over correct octets the sum of everything, checksum included, is a multiple of 0xFFFF (RFC 1071 §1).
         if state is not Checksum.UNFINISHED and (

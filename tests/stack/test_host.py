@@ -12,6 +12,7 @@ from scapy.packet import Packet, Raw
 
 from ao.mkt import Mkt, MktTable
 from stack.batch import Batch, Checksum
+from stack.checksum import pseudo_header_sum
 from stack.config import TcpConfig
 from stack.host import Stack
 from stack.reassembly import LIFETIME
@@ -187,6 +188,13 @@ def test_checksums_are_believed_where_the_device_has_judged_them() -> None:
     right = bytes(peer.segment("S", source="10.0.0.77"))
     peer.stack.receive(Batch([right], [Checksum.BAD]), peer.now)
     assert peer.take() == []
+    # One that stands for several is no better for being cut, where it would get a checksum that is right.
+    joined = bytearray(bytes(peer.segment("S", source="10.0.0.78")))
+    partial = pseudo_header_sum(bytes(joined[12:16]), bytes(joined[16:20]), len(joined) - 20)
+    joined[36:38] = (partial % 0xFFFF).to_bytes(2, "big")
+    for state, answered in ((Checksum.BAD, 0), (Checksum.UNFINISHED, 1)):
+        peer.stack.receive(Batch([bytes(joined)], [state], [100]), peer.now)
+        assert len(peer.take()) == answered
 
 
 # --- listeners --------------------------------------------------------------------------------------------
