@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
-import socket
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,14 +12,12 @@ from pyroute2 import IPRoute
 from tun.netns import Namespace, find_device, join
 
 from ..namespaces import own_namespaces
+from ..offloads import set_segmentation
 
 PREFIX: Final = "edotun-bench-"
 LEFT: Final = "10.90.0.1"
 RIGHT: Final = "10.90.0.2"
 _DEVICE: Final = "link0"
-_SIOCETHTOOL: Final = 0x8946
-# ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO
-_SET_OFFLOADS: Final = (0x1F, 0x24, 0x2C)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +55,7 @@ def network(mtu: int) -> Iterator[tuple[End, End]]:
 def set_offloads(ends: tuple[End, End], *, on: bool) -> None:
     """Turn segmentation and receive offloads (tso, gso, gro) of the link on or off; raises OSError."""
     for end in ends:
-        end.namespace.call(lambda: _set_offloads(_DEVICE, on=on))
-
-
-def _set_offloads(device: str, *, on: bool) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        for command in _SET_OFFLOADS:
-            value = ctypes.create_string_buffer(struct.pack("@II", command, on), 8)
-            request = struct.pack("@16sP16x", device.encode(), ctypes.addressof(value))
-            fcntl.ioctl(one, _SIOCETHTOOL, request)
+        end.namespace.call(lambda: set_segmentation(_DEVICE, on=on))
 
 
 def link_drops(ends: tuple[End, End]) -> int:

@@ -17,6 +17,7 @@ from typing import Final
 from tun.netns import Namespace, join
 
 from ..namespaces import own_namespaces
+from ..offloads import leave_finished
 
 PREFIX: Final = "edotun-demo-"
 CLIENT_STACK: Final = "10.81.0.2"
@@ -50,4 +51,7 @@ def topology() -> Iterator[Topology]:
         router.add_route("10.82.0.0/24", via="10.80.2.2")
         for one in (client, router, server):
             one.forward()
+        for one in (client, server):
+            # The router is to see what a wire would have.
+            one.call(lambda: leave_finished("router0"))
         yield Topology(client, router, server)
