@@ -14,9 +14,10 @@ from stack.config import TcpConfig
 from stack.events import Closed, SoftError, TcpError, Urgent
 from stack.host import Stack
 from stack.listener import Listener
+from stack.runner import Runner
 from stack.security import Security
 from stack.simulator import Delay, RateLimit
-from stack.simulator.world import SimRunner, World
+from stack.simulator.world import World
 
 CLIENT: Final = "10.0.0.1"
 SERVER: Final = "10.0.0.2"
@@ -108,7 +109,7 @@ class Program:
         "urgent",
     )
 
-    def __init__(self, runner: SimRunner[Stack], attempt: Attempt, sends: Text, expected: Text) -> None:
+    def __init__(self, runner: Runner, attempt: Attempt, sends: Text, expected: Text) -> None:
         self.runner = runner
         self.attempt = attempt
         self.sends = sends
@@ -210,10 +211,10 @@ class Program:
         return found
 
 
-class _Acceptor:
+class Acceptor:
     """The server's program: one for each connection that comes."""
 
-    def __init__(self, runner: SimRunner[Stack], listener: Listener, talk: Talk) -> None:
+    def __init__(self, runner: Runner, listener: Listener, talk: Talk) -> None:
         self.programs: list[Program] = []
         self.talk = talk
         self._runner = runner
@@ -226,6 +227,10 @@ class _Acceptor:
             self.programs.append(
                 Program(self._runner, attempt, Text(self.talk.down), Text(self.talk.up, self.talk.repeat))
             )
+
+    def over(self, client: Program) -> bool:
+        """Whether the client's program and all of the server's are done."""
+        return client.closed_at is not None and all(one.closed_at is not None for one in self.programs)
 
 
 @dataclass(slots=True)
@@ -263,6 +268,14 @@ class Spoken:
         return found
 
 
+def spoken(seconds: float, done: bool, client: Program, acceptor: Acceptor, drops: Counter[str]) -> Spoken:
+    """How it went, where both hosts together count ``drops``: those of connections among them."""
+    left = Counter({str(name): n for name, n in drops.items()})
+    for one in (client, *acceptor.programs):
+        left -= one.drops
+    return Spoken(seconds, done, client, acceptor.programs, dict(sorted(left.items())))
+
+
 def _dial(stack: Stack, security: Security, now: float) -> Attempt:
     return stack.connect((SERVER, PORT), security=security, now=now, local_port=CLIENT_PORT)
 
@@ -277,7 +290,7 @@ def converse(talk: Talk, client: Security, server: Security, boxes: Sequence[Box
     lines = [RateLimit(talk.rate / 8, _QUEUE, only=direction) for direction in Direction]
     near, far = Delay(talk.rtt / 4), Delay(talk.rtt / 4)
     world.link(here, there, lines[0], near, *boxes, far, lines[1])
-    acceptor = _Acceptor(there, there.stack.listen(PORT, security=server), talk)
+    acceptor = Acceptor(there, there.stack.listen(PORT, security=server), talk)
 
     def speak(talk: Talk) -> Program:
         acceptor.talk, acceptor.programs = talk, []
@@ -285,12 +298,9 @@ def converse(talk: Talk, client: Security, server: Security, boxes: Sequence[Box
         program = Program(here, attempt, Text(talk.up, talk.repeat), Text(talk.down))
         deadline = world.now + talk.patience
         last = world.steps + talk.most_steps
-        while not over(program) and world.now < deadline and world.steps < last and world.step():
+        while not acceptor.over(program) and world.now < deadline and world.steps < last and world.step():
             pass
         return program
-
-    def over(program: Program) -> bool:
-        return program.closed_at is not None and all(one.closed_at is not None for one in acceptor.programs)
 
     if talk.before:
         speak(replace(talk, seed=talk.seed + _BEFORE))
@@ -303,10 +313,6 @@ def converse(talk: Talk, client: Security, server: Security, boxes: Sequence[Box
         world.run(world.now + (ahead % (1 << 32) + 0.5) / _TICKS)
     begun = world.now
     program = speak(talk)
-    done = over(program)
+    done = acceptor.over(program)
     seconds = world.now - begun if done else talk.patience
-    # Hosts count what connections drop as well.
-    drops = Counter({str(name): n for name, n in (here.stack.drops + there.stack.drops).items()})
-    for one in (program, *acceptor.programs):
-        drops -= one.drops
-    return Spoken(seconds, done, program, acceptor.programs, dict(sorted(drops.items())))
+    return spoken(seconds, done, program, acceptor, here.stack.drops + there.stack.drops)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Final
 
@@ -10,12 +12,14 @@ from stack.batch import Octets
 from stack.box import Box, Direction, Emission
 from stack.config import TcpConfig
 from stack.ip import address_octets
+from stack.security import Security
 
 from ..attacks.registry import ATTACKS, Attack, Target
 from ..attacks.segments import Parts
 from .cell import Cell, Outcome, Value
+from .commands import REAL
 from .conversation import CLIENT, CLIENT_PORT, PORT, SERVER, Spoken, Talk, converse
-from .judging import LEAKED, Wiretap, judge
+from .judging import LEAKED, TOLERANCE, Wiretap, judge
 from .protections import PROTECTIONS
 
 _REDUCED: Final = ("none", "ao", "ao-enc-dh")
@@ -29,6 +33,9 @@ _BLOCK: Final = 1_000_000
 _BLOCKS: Final = ((1 << 32) + (1 << 22)) // _BLOCK
 # With ECN, so that its flags mean something.
 _CONFIG: Final = TcpConfig(ecn="offer", user_timeout=60.0)
+# On real packets who waits for nothing gives up soon, and nobody's clock is exact; seconds.
+_REAL_TIMEOUT: Final = 5.0
+_REAL_TOLERANCE: Final = 0.05
 
 
 class _LoseOne:
@@ -58,7 +65,7 @@ class Headers:
     name = "headers"
     rows = ("field", "attack", "phase")
     columns = ("mode",)
-    real = False
+    real = True
 
     def cells(self, *, reduced: bool, seed: int) -> list[Cell]:
         """Every attack on every field and phase that it can be aimed at, under every protection or a few."""
@@ -72,24 +79,56 @@ class Headers:
                     found += [{**row, "mode": mode} for mode in PROTECTIONS if not reduced or mode in _REDUCED]
         return [Cell(self.name, parameters, seed) for parameters in found]
 
+    def real_cells(self, *, seed: int) -> list[Cell]:
+        """Every attack, on the first field and in the last phase that it can be aimed at, on real packets."""
+        found: list[dict[str, Value]] = []
+        for attack in ATTACKS.values():
+            aims = [
+                (field, phase)
+                for phase in attack.phases[::-1]
+                for field in attack.fields
+                if attack.aims(field, phase)
+            ]
+            if attack.stage != "once" or not aims:
+                # What needs a connection before, or 2^32 octets, is for virtual time.
+                continue
+            row = {"field": aims[0][0], "attack": attack.name, "phase": aims[0][1]}
+            found += [{**row, "mode": mode, REAL: True} for mode in _REDUCED]
+        return [Cell(self.name, parameters, seed) for parameters in found]
+
     def run(self, cell: Cell) -> Outcome:
         """Have two programs speak with the attacker between them, and judge what they saw."""
         field, name, phase, mode = (str(cell.parameters[key]) for key in ("field", "attack", "phase", "mode"))
         attack, protection = ATTACKS.find(name), PROTECTIONS.find(mode)
-        talk = _talk(cell.seed, attack.stage)
+        real = bool(cell.parameters.get(REAL))
+        talk = _talk(cell.seed, attack.stage, real=real)
         box = attack.make(_target(cell.seed, field, phase, talk.up))
         wiretap = Wiretap()
         client, server = protection.make()
-        spoken = converse(talk, client, server, [_LoseOne(), wiretap, box])
+        spoken = _converse(real)(talk, client, server, [_LoseOne(), wiretap, box])
         visible = wiretap.found(talk.up) or wiretap.found(talk.down)
-        outcome = judge(spoken, _base(mode, talk), visible=visible, secret=protection.secret)
+        base = _base(mode, talk, real)
+        tolerance = _REAL_TOLERANCE if real else TOLERANCE
+        outcome = judge(spoken, base, visible=visible, secret=protection.secret, tolerance=tolerance)
         if name == _READS and visible:
             outcome.outcome = LEAKED
         outcome.evidence = {"attack": attack.about, **_acts(attack, box), **outcome.evidence}
         return outcome
 
 
-def _talk(seed: int, stage: str) -> Talk:
+def _converse(real: bool) -> Callable[[Talk, Security, Security, Sequence[Box]], Spoken]:
+    """What has two programs speak: in virtual time, or on this machine's TUNs."""
+    if not real:
+        return converse
+    # Loaded only now: what makes namespaces and devices takes its time.
+    from .real_headers import converse_really
+
+    return converse_really
+
+
+def _talk(seed: int, stage: str, *, real: bool) -> Talk:
+    if real:
+        return Talk(seed, _OCTETS, config=replace(_CONFIG, user_timeout=_REAL_TIMEOUT))
     if stage == "wrap":
         return Talk(seed, _OCTETS, config=_CONFIG, isn=(1 << 32) - _OCTETS // 2)
     if stage == "round":
@@ -121,10 +160,10 @@ def _acts(attack: Attack, box: Box) -> dict[str, object]:
 
 
 @lru_cache(maxsize=256)
-def _base(mode: str, talk: Talk) -> Spoken:
+def _base(mode: str, talk: Talk, real: bool) -> Spoken:
     """The same conversation without attack."""
     client, server = PROTECTIONS.find(mode).make()
-    spoken = converse(talk, client, server, [_LoseOne(), Wiretap()])
+    spoken = _converse(real)(talk, client, server, [_LoseOne(), Wiretap()])
     assert spoken.whole, spoken.told()
     return spoken
 

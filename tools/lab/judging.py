@@ -30,8 +30,9 @@ OUTCOMES: Final = {
 }
 """The outcomes from harmless to worst, and what each means."""
 
-# Later by no more is not later, seconds: a segment more or less on the line.
-_TOLERANCE: Final = 0.002
+TOLERANCE: Final = 0.002
+"""Later by no more is not later, seconds: a segment more or less on the line."""
+
 _PIECE: Final = 16  # octets that nobody finds by chance
 _EVERY: Final = 500
 _KEPT: Final = 1 << 22
@@ -58,10 +59,10 @@ class Wiretap:
         return any(piece in self._seen for piece in pieces)
 
 
-def judge(spoken: Spoken, base: Spoken, *, visible: bool, secret: bool) -> Outcome:
+def judge(spoken: Spoken, base: Spoken, *, visible: bool, secret: bool, tolerance: float = TOLERANCE) -> Outcome:
     """The outcome of ``spoken`` beside ``base``, the same without attack; evidence is what shows it.
 
-    ``visible``: plaintext was seen on the path; ``secret``: it must not be.
+    ``visible``: plaintext was seen on the path; ``secret``: it must not be; ``tolerance``: seconds of no delay.
     """
     evidence: dict[str, object] = {
         "seconds": round(spoken.seconds, 6),
@@ -73,10 +74,10 @@ def judge(spoken: Spoken, base: Spoken, *, visible: bool, secret: bool) -> Outco
     if changed:
         evidence["changed"] = changed
     evidence.update(spoken.told())
-    return Outcome(_word(spoken, base, visible=visible, secret=secret), evidence)
+    return Outcome(_word(spoken, base, visible=visible, secret=secret, tolerance=tolerance), evidence)
 
 
-def _word(spoken: Spoken, base: Spoken, *, visible: bool, secret: bool) -> str:
+def _word(spoken: Spoken, base: Spoken, *, visible: bool, secret: bool, tolerance: float) -> str:
     twice = [program for program in spoken.servers if program.received]
     if any(program.wrong for program in spoken.programs) or len(twice) > 1:
         return WRONG
@@ -87,7 +88,7 @@ def _word(spoken: Spoken, base: Spoken, *, visible: bool, secret: bool) -> str:
         return RESET
     if not spoken.whole:
         return STALLED
-    if spoken.seconds > base.seconds + _TOLERANCE:
+    if spoken.seconds > base.seconds + tolerance:
         return REPAIRED
     return DROPPED if _grown(spoken, base) else NO_EFFECT
 

@@ -109,7 +109,7 @@ def test_a_file_of_ones_own_joins_in_worker_processes_too(tmp_path: Path, file: 
         (("headers", "--only", "field=nothing"), "edotun: --only: field=nothing is not one of ack, ack-flag,"),
         (("headers", "--only", "row=1"), "edotun: --only: 'row' is not one of attack, field, mode, phase"),
         (("headers", "--jobs", "-1"), "edotun: --jobs: -1 is negative"),
-        (("headers", "--real"), "edotun: --real: headers runs in virtual time only"),
+        (("space", "--real"), "edotun: --real: space runs in virtual time only"),
         (("headers", "--with", "none.py"), "edotun: --with: none.py: No such file or directory"),
         (("headers", "--seed", "x"), "edotun: Invalid value for '--seed'"),
         (("headers", "--db", "README.md", "--only", ONE), "edotun: README.md: file is not a database"),
