@@ -17,33 +17,12 @@ from tun.device import Tun
 from tun.driver import Driver
 from tun.netns import Namespace
 
+from .echoed import echo, exchange
+
 pytestmark = pytest.mark.tun
 
 HOST, STACK, HOST6, STACK6 = "10.82.0.1", "10.82.0.2", "fd82::1", "fd82::2"
 ADDRESSES = [f"{STACK}/24", f"{STACK6}/64"]
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
-async def exchange(peer: socket.socket, octets: bytes) -> bytes:
-    """Send everything and FIN by a kernel socket; return what came until the other side's FIN."""
-    loop = asyncio.get_running_loop()
-
-    async def send() -> None:
-        await loop.sock_sendall(peer, octets)
-        peer.shutdown(socket.SHUT_WR)
-
-    sending = asyncio.create_task(send())
-    got = bytearray()
-    while data := await loop.sock_recv(peer, 1 << 18):
-        got += data
-    await sending
-    return bytes(got)
 
 
 def kernel_socket(space: Namespace, family: int) -> socket.socket:

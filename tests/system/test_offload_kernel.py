@@ -13,6 +13,8 @@ from stack.security import Security
 from tun.interface import Interface
 from tun.netns import Namespace, join, namespaces
 
+from .echoed import echo, exchange
+
 pytestmark = [pytest.mark.tun, pytest.mark.programs("nft")]
 
 HOST, STACK, HOST6, STACK6 = "10.83.0.1", "10.83.0.2", "fd83::1", "fd83::2"
@@ -22,29 +24,6 @@ table inet loss {
     chain out { type filter hook output priority 0; numgen random mod 1000 < 10 drop; }
 }
 """
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 18):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
-async def exchange(peer: socket.socket, octets: bytes) -> bytes:
-    """Send everything and FIN by a kernel socket; return what came until the other side's FIN."""
-    loop = asyncio.get_running_loop()
-
-    async def send() -> None:
-        await loop.sock_sendall(peer, octets)
-        peer.shutdown(socket.SHUT_WR)
-
-    sending = asyncio.create_task(send())
-    got = bytearray()
-    while data := await loop.sock_recv(peer, 1 << 18):
-        got += data
-    await sending
-    return bytes(got)
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
