@@ -44,15 +44,6 @@ def bulk(ip_octets: int, tcp_octets: int, size: int, *, ipv6: bool) -> bytes:
     return HEADER.pack(NEEDS_CSUM, kind, ip_octets + tcp_octets, size, ip_octets, _CHECKSUM)
 
 
-def on_wire(packet: Octets) -> list[Octets]:
-    """Return the finished packets that a packet of a stack stands for, as the device would send them."""
-    if packet[0] >= FIRST_OF_IP:
-        return [packet]
-    _, kind, _, size, start, offset = HEADER.unpack_from(packet)
-    octets = memoryview(packet)[HEADER.size :]
-    return list(cut(octets, start, size)) if kind else [finished(octets, start, offset)]
-
-
 def counted(packets: Iterable[Octets]) -> tuple[int, int]:
     """How many packets on the wire these stand for, and their octets together."""
     count = octets = 0

@@ -11,11 +11,20 @@ from stack.batch import Batch, Checksum, Octets
 from stack.config import TcpConfig
 from stack.host import Stack
 from stack.listener import Listener
-from stack.offload import on_wire
+from stack.offload import FIRST_OF_IP, HEADER, cut, finished
 from stack.security import Security
 
 ENDS = {4: ("10.0.0.1", "10.0.0.2"), 6: ("fd00::1", "fd00::2")}
 LATENCY = 0.01
+
+
+def on_wire(packet: Octets) -> list[Octets]:
+    """Return the finished packets that a packet of a stack stands for, as the device would send them."""
+    if packet[0] >= FIRST_OF_IP:
+        return [packet]
+    _, kind, _, size, start, offset = HEADER.unpack_from(packet)
+    octets = memoryview(packet)[HEADER.size :]
+    return list(cut(octets, start, size)) if kind else [finished(octets, start, offset)]
 
 
 def start_of_tcp(packet: Octets) -> int:

@@ -18,12 +18,12 @@ from edo.plan import Form
 from stack.config import TcpConfig
 from stack.host import Stack
 from stack.ip import address_octets
-from stack.offload import FIRST_OF_IP, HEADER, counted, finished, on_wire
+from stack.offload import FIRST_OF_IP, HEADER, counted, finished
 from stack.run import ACCURATE, ACK, AE, CWR, ECE, FIN, PSH, Run
 from stack.sealer import Sealer
 from stack.security import Security
 
-from .offloading import ENDS, Pair, normal
+from .offloading import ENDS, Pair, normal, on_wire
 
 
 class Signs:

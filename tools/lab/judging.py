@@ -21,7 +21,7 @@ WRONG: Final = "delivered wrong data"
 LEAKED: Final = "leaked"
 OUTCOMES: Final = {
     NO_EFFECT: "both applications saw what they would have seen, and nothing was dropped",
-    DROPPED: "the same, and segments were dropped and counted",
+    DROPPED: "both applications saw what they would have seen; segments were dropped and counted",
     REPAIRED: "everything arrived, later than without the attack",
     STALLED: "not everything arrived, and the connection waited until it gave up or nobody waited any longer",
     RESET: "an application was told of an error before everything was done",

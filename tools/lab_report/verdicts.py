@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ..lab import judging
 from ..lab.cell import FAULT
 
 
@@ -54,16 +55,17 @@ class Word:
     meaning: str
 
 
+_ATTACKED: Final = {
+    judging.NO_EFFECT: Level.GOOD,
+    judging.DROPPED: Level.GOOD,
+    judging.REPAIRED: Level.COSTS,
+    judging.STALLED: Level.FAILS,
+    judging.RESET: Level.FAILS,
+    judging.WRONG: Level.WORST,
+    judging.LEAKED: Level.WORST,
+}
 _WORDS: Final = (
-    Word("no effect", Level.GOOD, "both applications saw what they would have seen, and nothing was dropped"),
-    Word(
-        "dropped", Level.GOOD, "both applications saw what they would have seen; segments were dropped and counted"
-    ),
-    Word("repaired", Level.COSTS, "everything arrived, later than it would have"),
-    Word("stalled", Level.FAILS, "not everything arrived, and the connection waited until somebody gave up"),
-    Word("reset", Level.FAILS, "an application was told of an error before everything was done"),
-    Word("delivered wrong data", Level.WORST, "an application was given octets that were not sent, or a false end"),
-    Word("leaked", Level.WORST, "what was to be secret could be read on the path"),
+    *(Word(text, _ATTACKED[text], meaning) for text, meaning in judging.OUTCOMES.items()),
     Word("works after fallback", Level.COSTS, "everything arrived, after a fallback to something else"),
     Word("works", Level.GOOD, "everything arrived, by what was asked for"),
     Word("fails", Level.FAILS, "no connection, and an error that says why"),
